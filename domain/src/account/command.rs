@@ -1,0 +1,147 @@
+//! What may be asked of an account. Identifiers of what may come into being arrive with the command.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::{AccountKind, Bucket, PositionMode, order::Ticket};
+use crate::{ClientId, Currency, DealId, OrderId, PositionId, Timestamp};
+
+/// Leave a value, set it, or remove it (`null` on the wire).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change<T> {
+    /// As it is.
+    #[default]
+    Keep,
+    /// To this.
+    Set(T),
+    /// Away with it.
+    Remove,
+}
+
+impl<T> Change<T> {
+    /// The value after the change.
+    #[must_use]
+    pub fn apply(self, current: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => current,
+            Self::Set(value) => Some(value),
+            Self::Remove => None,
+        }
+    }
+}
+
+/// Changes to a working order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OrderChanges {
+    /// Limit price.
+    pub limit_price: Option<Decimal>,
+    /// Stop price.
+    pub stop_price: Option<Decimal>,
+    /// Lots.
+    pub volume: Option<Decimal>,
+    /// Stop loss.
+    pub stop_loss: Change<Decimal>,
+    /// Take profit.
+    pub take_profit: Change<Decimal>,
+    /// Expiry; removing it makes the order good till cancelled.
+    pub expires_at: Change<Timestamp>,
+}
+
+/// A request to an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AccountCommand {
+    /// Open it.
+    Open {
+        /// Owner.
+        client_id: ClientId,
+        /// The number people use.
+        number: u64,
+        /// Live or demo.
+        kind: AccountKind,
+        /// Hedging or netting.
+        mode: PositionMode,
+        /// Currency.
+        currency: Currency,
+        /// 1:`leverage`.
+        leverage: u32,
+    },
+    /// Move money without a trade.
+    AdjustFunds {
+        /// Bucket.
+        bucket: Bucket,
+        /// Signed amount.
+        amount: Decimal,
+        /// For people.
+        notes: Option<String>,
+        /// Who.
+        by: String,
+    },
+    /// Place an order.
+    PlaceOrder {
+        /// Its identifier.
+        order_id: OrderId,
+        /// The deal, should it fill at once.
+        deal_id: DealId,
+        /// The position, should it fill at once.
+        position_id: PositionId,
+        /// What is asked.
+        ticket: Box<Ticket>,
+    },
+    /// Change a working order.
+    ModifyOrder {
+        /// The order.
+        order_id: OrderId,
+        /// What changes.
+        changes: Box<OrderChanges>,
+        /// The deal, should the change make it marketable.
+        deal_id: DealId,
+        /// The position, should the change make it marketable.
+        position_id: PositionId,
+    },
+    /// Cancel a working order.
+    CancelOrder {
+        /// The order.
+        order_id: OrderId,
+    },
+    /// Change a position's protection.
+    ProtectPosition {
+        /// The position.
+        position_id: PositionId,
+        /// Stop loss.
+        stop_loss: Change<Decimal>,
+        /// Take profit.
+        take_profit: Change<Decimal>,
+    },
+    /// Close a position, whole or in part, at the market.
+    ClosePosition {
+        /// The position.
+        position_id: PositionId,
+        /// The closing deal.
+        deal_id: DealId,
+        /// Lots; none: all.
+        volume: Option<Decimal>,
+    },
+    /// From the trigger book: the newest quote touches this order's level.
+    TriggerOrder {
+        /// The order.
+        order_id: OrderId,
+        /// The deal, should it fill.
+        deal_id: DealId,
+        /// The position, should it fill.
+        position_id: PositionId,
+    },
+    /// From the trigger book: the newest quote touches this position's stop loss or take profit.
+    TriggerProtection {
+        /// The position.
+        position_id: PositionId,
+        /// The closing deal.
+        deal_id: DealId,
+    },
+    /// From the clock: the order's `expires_at` has come.
+    ExpireOrder {
+        /// The order.
+        order_id: OrderId,
+    },
+}

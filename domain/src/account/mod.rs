@@ -1,0 +1,157 @@
+//! One trading account: funds, orders and positions under one invariant, margin.
+//!
+//! `decide` is the only place that makes account events; `evolve` is the only place that applies
+//! them. Both are pure.
+
+pub mod command;
+mod cqrs;
+mod decide;
+pub mod event;
+mod evolve;
+pub mod order;
+pub mod position;
+mod rejection;
+#[cfg(test)]
+mod spec;
+
+pub use command::{AccountCommand, Change, OrderChanges};
+pub use event::AccountEvent;
+pub use order::{Order, OrderLevels, OrderType, Ticket, TimeInForce};
+pub use position::Position;
+pub use rejection::AccountRejection;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::{ClientId, Currency, Market, Rules, Timestamp};
+
+/// Whose money it trades.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountKind {
+    /// Real and bonus money.
+    Live,
+    /// Demo money.
+    #[default]
+    Demo,
+}
+
+/// How opposite positions live together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PositionMode {
+    /// Side by side.
+    #[default]
+    Hedging,
+    /// One position per symbol.
+    Netting,
+}
+
+/// A pot of money within an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bucket {
+    /// The client's own money.
+    Real,
+    /// Play money.
+    Demo,
+    /// Credit that trades but cannot be withdrawn.
+    Bonus,
+}
+
+/// The three buckets, and what is held back from them. In the account's currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Funds {
+    /// Real money; negative only after a loss that nothing else covered.
+    pub real: Decimal,
+    /// Demo money.
+    pub demo: Decimal,
+    /// Bonus money.
+    pub bonus: Decimal,
+    /// Held for requested withdrawals.
+    pub held: Decimal,
+}
+
+impl Funds {
+    /// `real + demo + bonus`: what the CRM shows.
+    #[must_use]
+    pub fn balance(&self) -> Decimal {
+        self.real + self.demo + self.bonus
+    }
+
+    /// What an account of `kind` trades on.
+    #[must_use]
+    pub fn tradable(&self, kind: AccountKind) -> Decimal {
+        match kind {
+            AccountKind::Live => self.real + self.bonus,
+            AccountKind::Demo => self.demo,
+        }
+    }
+}
+
+/// What was fixed when the account opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountTerms {
+    /// Owner.
+    pub client_id: ClientId,
+    /// The number people use.
+    pub number: u64,
+    /// Live or demo.
+    pub kind: AccountKind,
+    /// Hedging or netting.
+    pub mode: PositionMode,
+    /// Currency of every amount.
+    pub currency: Currency,
+    /// 1:`leverage`.
+    pub leverage: u32,
+    /// When it opened.
+    pub opened_at: Timestamp,
+}
+
+/// One account's state: a fold of its events and nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// None until opened.
+    pub terms: Option<AccountTerms>,
+    /// Money.
+    pub funds: Funds,
+    /// Working orders, oldest first.
+    pub orders: Vec<Order>,
+    /// Open positions, oldest first.
+    pub positions: Vec<Position>,
+}
+
+/// What a decision needs from outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Now.
+    pub at: Timestamp,
+    /// Instrument terms and newest quotes.
+    pub market: &'a Market,
+    /// House rules.
+    pub rules: &'a Rules,
+}
+
+/// What was decided. Events and a refusal together mean: refused, and the book says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// Facts to append; empty for "already so" and for refusals that leave no trace.
+    pub events: Vec<AccountEvent>,
+    /// Why it was refused.
+    pub refusal: Option<AccountRejection>,
+}
+
+impl Account {
+    /// The account's figures on the newest quotes; none before it is opened.
+    #[must_use]
+    pub fn figures(&self, market: &Market, rules: &Rules) -> Option<crate::margin::Figures> {
+        let terms = self.terms.as_ref()?;
+        let input = crate::margin::FiguresInput {
+            kind: terms.kind,
+            currency: terms.currency,
+            leverage: terms.leverage,
+            funds: &self.funds,
+            positions: &self.positions,
+        };
+        Some(crate::margin::figures(input, market, rules))
+    }
+}

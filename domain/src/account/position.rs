@@ -1,0 +1,38 @@
+//! Open positions.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::event::MarginBasis;
+use crate::{OrderId, PositionId, Symbol, Timestamp, quote::Side};
+
+/// An open position in memory, in snapshots, and as read models hand it to the mathematics.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Its identifier.
+    pub position_id: PositionId,
+    /// The order that opened it.
+    pub order_id: OrderId,
+    /// Instrument.
+    pub symbol: Symbol,
+    /// Long (`buy`) or short (`sell`).
+    pub side: Side,
+    /// Lots still open.
+    pub volume: Decimal,
+    /// The opening price.
+    pub open_price: Decimal,
+    /// Units of the base in one lot, as dealt.
+    pub contract_size: Decimal,
+    /// What its margin rests on.
+    pub margin: MarginBasis,
+    /// Commission of the opening deal, in the account's currency.
+    pub commission: Decimal,
+    /// Swap accrued and not yet posted, in the account's currency.
+    pub swap: Decimal,
+    /// Stop loss.
+    pub stop_loss: Option<Decimal>,
+    /// Take profit.
+    pub take_profit: Option<Decimal>,
+    /// When it opened.
+    pub opened_at: Timestamp,
+}

@@ -1,0 +1,140 @@
+//! Why an account refuses. Each has a stable slug, listed in `docs/ERRORS.md`.
+
+use rust_decimal::Decimal;
+
+use crate::{OrderId, PositionId, Symbol, Timestamp, money::Money};
+
+/// A broken rule, with the numbers that broke it. Ordered by precedence: the first is reported.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AccountRejection {
+    /// No such account was opened.
+    #[error("account is not open")]
+    NotOpen,
+    /// The command opens what is open already.
+    #[error("account is already open")]
+    AlreadyOpen,
+    /// No such instrument.
+    #[error("{0} is not an instrument")]
+    UnknownSymbol(Symbol),
+    /// The order lacks or has too many prices for its type, or a value is not positive.
+    #[error("{0}")]
+    InvalidOrder(String),
+    /// No quote has come in since the start.
+    #[error("no quote of {0} has arrived yet")]
+    NoQuote(Symbol),
+    /// No chain of quotes links two currencies.
+    #[error("no rate links {from} and {to} yet")]
+    NoRate {
+        /// Currency.
+        from: crate::Currency,
+        /// Currency.
+        to: crate::Currency,
+    },
+    /// The instrument is disabled.
+    #[error("{0} is disabled")]
+    InstrumentDisabled(Symbol),
+    /// The instrument may only be closed.
+    #[error("{0} may only be closed")]
+    CloseOnly(Symbol),
+    /// The client or account may not trade.
+    #[error("trading is disabled")]
+    TradingDisabled,
+    /// Outside the instrument's session.
+    #[error("the market of {0} is closed")]
+    MarketClosed(Symbol),
+    /// The newest quote is too old.
+    #[error("the newest quote of {symbol} is of {at}, older than {max_age_ms} ms")]
+    StaleQuote {
+        /// Instrument.
+        symbol: Symbol,
+        /// Time of the quote.
+        at: Timestamp,
+        /// The oldest allowed.
+        max_age_ms: u64,
+    },
+    /// Outside min and max.
+    #[error("volume {volume} is outside {min} to {max}")]
+    VolumeOutOfRange {
+        /// Asked.
+        volume: Decimal,
+        /// Least.
+        min: Decimal,
+        /// Most.
+        max: Decimal,
+    },
+    /// Not a multiple of the step.
+    #[error("volume {volume} is not a multiple of {step}")]
+    VolumeStep {
+        /// Asked.
+        volume: Decimal,
+        /// Step.
+        step: Decimal,
+    },
+    /// A stop, stop loss or take profit on the wrong side, or too many digits.
+    #[error("{0}")]
+    InvalidStops(String),
+    /// Too many working orders.
+    #[error("{0} orders are working already")]
+    TooManyOrders(usize),
+    /// Too many positions.
+    #[error("{0} positions are open already")]
+    MaxPosition(usize),
+    /// Free margin does not cover it.
+    #[error("margin and commission of {required} exceed the free margin of {free}")]
+    InsufficientMargin {
+        /// Needed.
+        required: Money,
+        /// There.
+        free: Money,
+    },
+    /// No such open position.
+    #[error("position {0} is not open")]
+    PositionNotOpen(PositionId),
+    /// No such working order.
+    #[error("order {0} is not working")]
+    OrderNotWorking(OrderId),
+    /// An adjustment would make the bucket negative.
+    #[error("{available} is available, {required} is required")]
+    InsufficientFunds {
+        /// Needed.
+        required: Money,
+        /// There.
+        available: Money,
+    },
+    /// An amount is zero or has more decimals than its currency.
+    #[error("{0}")]
+    InvalidAmount(String),
+    /// A result does not fit 28 digits.
+    #[error("the result has more than 28 digits")]
+    Overflow,
+}
+
+impl AccountRejection {
+    /// Stable slug for receipts, events and problems.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotOpen => "account_not_open",
+            Self::AlreadyOpen => "account_already_open",
+            Self::UnknownSymbol(_) => "unknown_symbol",
+            Self::InvalidOrder(_) => "invalid_order",
+            Self::NoQuote(_) | Self::NoRate { .. } => "no_quote",
+            Self::InstrumentDisabled(_) => "instrument_disabled",
+            Self::CloseOnly(_) => "close_only",
+            Self::TradingDisabled => "trading_disabled",
+            Self::MarketClosed(_) => "market_closed",
+            Self::StaleQuote { .. } => "stale_quote",
+            Self::VolumeOutOfRange { .. } => "volume_out_of_range",
+            Self::VolumeStep { .. } => "volume_step",
+            Self::InvalidStops(_) => "invalid_stops",
+            Self::TooManyOrders(_) => "too_many_orders",
+            Self::MaxPosition(_) => "max_position",
+            Self::InsufficientMargin { .. } => "insufficient_margin",
+            Self::PositionNotOpen(_) => "position_not_open",
+            Self::OrderNotWorking(_) => "order_not_working",
+            Self::InsufficientFunds { .. } => "insufficient_funds",
+            Self::InvalidAmount(_) => "invalid_amount",
+            Self::Overflow => "overflow",
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The words and rules of Daybook: aggregates, their commands, events and rejections, and the
+//! mathematics of money, margin and profit.
+//!
+//! Everything here is pure. Time, identifiers, quotes and instrument terms arrive with the command;
+//! nothing in this crate reads a clock, makes an identifier, performs I/O or uses a float.
+
+pub mod account;
+pub mod client;
+pub mod execution;
+pub mod id;
+pub mod instrument;
+pub mod margin;
+pub mod market;
+pub mod money;
+pub mod postings;
+pub mod profit;
+pub mod quote;
+pub mod rules;
+pub mod session;
+pub mod symbol;
+
+/// An instant in UTC. Events keep microseconds, the HTTP contract milliseconds.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;
+
+pub use account::{Account, AccountCommand, AccountEvent, AccountRejection};
+pub use client::{Client, ClientCommand, ClientEvent, ClientRejection};
+pub use id::{AccountId, ClientId, DealId, OrderId, PositionId};
+pub use instrument::Instrument;
+pub use market::Market;
+pub use money::{Currency, Money};
+pub use quote::Quote;
+pub use rules::Rules;
+pub use rust_decimal::Decimal;
+pub use symbol::Symbol;

@@ -1,0 +1,152 @@
+//! What a shard hands to the committer.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::{
+    error::AppendError,
+    keys::NewKey,
+    recorded::{Metadata, StreamId},
+};
+
+/// An event to be. The payload is final JSON text: personal fields are sealed already.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// Stable name.
+    pub event_type: &'static str,
+    /// Version of the payload's shape.
+    pub event_version: &'static str,
+    /// JSON text.
+    pub payload: String,
+}
+
+/// A stream as its one owner in this process holds it. The committer keeps its chain head and its
+/// generation here; a failed append raises the generation, and whatever was decided on the state
+/// before is refused until the owner has reloaded.
+#[derive(Debug)]
+pub struct StreamHandle {
+    /// The stream.
+    pub stream: StreamId,
+    pub(crate) generation: AtomicU64,
+    pub(crate) head: Mutex<ChainHead>,
+}
+
+/// Last committed sequence and hash of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChainHead {
+    /// Sequence of the last event; 0 for an empty stream.
+    pub sequence: i64,
+    /// Its hash; zeros for an empty stream.
+    pub hash: [u8; 32],
+}
+
+impl StreamHandle {
+    /// A handle on a stream whose committed end is `head`.
+    #[must_use]
+    pub fn new(stream: StreamId, head: ChainHead) -> Arc<Self> {
+        Arc::new(Self {
+            stream,
+            generation: AtomicU64::new(0),
+            head: Mutex::new(head),
+        })
+    }
+
+    /// The generation to stamp submissions with.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+}
+
+/// Events for one stream, in order.
+#[derive(Clone, Debug)]
+pub struct StreamAppend {
+    /// The stream.
+    pub handle: Arc<StreamHandle>,
+    /// The generation of the state that this was decided on.
+    pub generation: u64,
+    /// Sequence of the first event: one past the speculative end that the decider saw.
+    pub first_sequence: i64,
+    /// The events.
+    pub events: Vec<NewEvent>,
+}
+
+/// A value that may exist once, committed with the events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UniqueRow {
+    /// `email`, `account_number`, `external_id`.
+    pub kind: &'static str,
+    /// The value, or its keyed hash where it is personal.
+    pub value: String,
+    /// Whose it is.
+    pub owner: Uuid,
+}
+
+/// A secret that is no event (a password's hash), committed with the events, replacing an older one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretRow {
+    /// Whose.
+    pub subject: Uuid,
+    /// Which: `password`.
+    pub name: &'static str,
+    /// The secret, already hashed or encrypted.
+    pub value: String,
+}
+
+/// The first answer to an idempotency key, committed with what it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyRow {
+    /// Caller and route.
+    pub scope: String,
+    /// The client's key.
+    pub key: String,
+    /// Stream whose hot state carries it (`aggregate_id`).
+    pub aggregate_id: String,
+    /// SHA-256 of path and body.
+    pub request_hash: [u8; 32],
+    /// HTTP status of the answer.
+    pub status: u16,
+    /// Body of the answer, byte for byte.
+    pub body: String,
+    /// Position the answer was committed at; filled in by the store, 0 before.
+    pub position: i64,
+}
+
+/// What happened to a submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Position of its last event, or the head's position when it had none.
+    pub position: i64,
+    /// When it was recorded.
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// Called once, from the committer's task, when the outcome is known. Must not block.
+pub type OnOutcome = Box<dyn FnOnce(Result<Committed, AppendError>) + Send>;
+
+/// One command's worth of rows: appended whole or not at all. A submission without any row is a
+/// barrier: it is answered when everything submitted before it has been decided.
+pub struct Submission {
+    /// Events by stream.
+    pub appends: Vec<StreamAppend>,
+    /// Streams whose uncommitted state the answer rests on, besides those appended to: when one of
+    /// them fails, so does this submission.
+    pub rests_on: Vec<(Arc<StreamHandle>, u64)>,
+    /// Of all its events.
+    pub metadata: Arc<Metadata>,
+    /// The answer to keep.
+    pub idempotency: Option<IdempotencyRow>,
+    /// Unique rows.
+    pub uniques: Vec<UniqueRow>,
+    /// Data keys of new subjects.
+    pub keys: Vec<NewKey>,
+    /// Secrets.
+    pub secrets: Vec<SecretRow>,
+    /// Told the outcome.
+    pub on_outcome: OnOutcome,
+}
