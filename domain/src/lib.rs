@@ -6,18 +6,24 @@
 
 pub mod account;
 pub mod client;
+pub mod commission;
 pub mod execution;
+mod hashing;
 pub mod id;
 pub mod instrument;
 pub mod margin;
 pub mod market;
 pub mod money;
 pub mod postings;
+pub mod price;
 pub mod profit;
 pub mod quote;
 pub mod rules;
 pub mod session;
 pub mod symbol;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod triggers;
 
 /// An instant in UTC. Events keep microseconds, the HTTP contract milliseconds.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

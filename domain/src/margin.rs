@@ -1,11 +1,15 @@
 //! Margin and the account's figures. Formulas: DOMAIN, "Money at work" and "Funds".
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Currency, Market,
-    account::{AccountKind, Funds, Position},
+    AccountRejection, Currency, Instrument, Market, Symbol,
+    account::{AccountKind, Funds, Position, event::MarginBasis},
+    instrument::AssetClass,
+    market::Rate,
+    profit,
+    quote::Side,
     rules::Rules,
 };
 
@@ -48,13 +52,167 @@ pub struct FiguresInput<'a> {
 /// Computes the figures on the newest quotes.
 #[must_use]
 pub fn figures(input: FiguresInput<'_>, market: &Market, rules: &Rules) -> Figures {
-    let _ = (input, market, rules);
-    todo!("domain")
+    let FiguresInput {
+        kind,
+        currency,
+        leverage,
+        funds,
+        positions,
+    } = input;
+    let tradable = funds.tradable(kind);
+    let used_margin = used_margin(positions, leverage, currency);
+    let unrealised = profit::unrealised_of_all(positions, currency, market, rules);
+    let equity = unrealised.and_then(|profit| tradable.checked_add(profit));
+    let usable = equity.and_then(|equity| equity.checked_sub(funds.held));
+    let free_margin = usable.and_then(|usable| usable.checked_sub(used_margin));
+    let withdrawable = free_margin.map(|free| {
+        let most = (funds.real - funds.held).min(free - funds.bonus);
+        most.max(Decimal::ZERO)
+    });
+    let money = |amount: Decimal| currency.round(amount);
+    Figures {
+        balance: money(funds.balance()),
+        tradable: money(tradable),
+        unrealised: unrealised.map(money),
+        equity: equity.map(money),
+        used_margin: money(used_margin),
+        free_margin: free_margin.map(money),
+        margin_level: usable.and_then(|usable| level(usable, used_margin)),
+        withdrawable: withdrawable.map(money),
+    }
+}
+
+/// `usable / used_margin · 100`, two decimals. None without margin in use.
+#[must_use]
+pub fn level(usable: Decimal, used_margin: Decimal) -> Option<Decimal> {
+    if used_margin.is_zero() {
+        return None;
+    }
+    let percent = usable
+        .checked_mul(Decimal::ONE_HUNDRED)?
+        .checked_div(used_margin)?;
+    let mut rounded = percent.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
+    rounded.rescale(2);
+    Some(rounded)
 }
 
 /// Required margin of one position, rounded: `notional · R / min(L_account, L_instrument)`.
+///
+/// # Panics
+/// When the margin does not fit 28 digits. No position opens whose margin does not.
 #[must_use]
 pub fn position_margin(position: &Position, leverage: u32, currency: Currency) -> Decimal {
-    let _ = (position, leverage, currency);
-    todo!("domain")
+    required(&position.margin, position.volume, leverage, currency)
+        .expect("invariant: the margin was computed when the position opened")
+}
+
+/// Margin of a volume on a basis, rounded to the minor unit. None when it does not fit 28 digits.
+#[must_use]
+pub fn required(
+    basis: &MarginBasis,
+    volume: Decimal,
+    leverage: u32,
+    currency: Currency,
+) -> Option<Decimal> {
+    let divisor = Decimal::from(leverage.min(basis.max_leverage));
+    let margin = volume
+        .checked_mul(basis.notional_per_lot)?
+        .checked_mul(basis.margin_rate)?
+        .checked_div(divisor)?;
+    Some(currency.round(margin))
+}
+
+/// Margin in use, over all symbols.
+#[must_use]
+pub fn used_margin(positions: &[Position], leverage: u32, currency: Currency) -> Decimal {
+    let is_first_of_its_symbol = |index: usize| {
+        let symbol = positions[index].symbol;
+        positions[..index]
+            .iter()
+            .all(|other| other.symbol != symbol)
+    };
+    (0..positions.len())
+        .filter(|index| is_first_of_its_symbol(*index))
+        .map(|index| symbol_margin(positions, positions[index].symbol, leverage, currency))
+        .sum()
+}
+
+/// Margin in use by the positions of one symbol, both directions. Every rule that sets one
+/// position off against another belongs here, because margin never crosses symbols.
+#[must_use]
+pub fn symbol_margin(
+    positions: &[Position],
+    symbol: Symbol,
+    leverage: u32,
+    currency: Currency,
+) -> Decimal {
+    let of_symbol = positions
+        .iter()
+        .filter(|position| position.symbol == symbol);
+    of_symbol
+        .map(|position| position_margin(position, leverage, currency))
+        .sum()
+}
+
+/// What margin in use grows by when a position of `volume` on `basis` opens. Every position has
+/// its own margin for now; what is set off within a symbol will lessen this.
+/// None when it does not fit 28 digits.
+#[must_use]
+pub fn increase(
+    basis: &MarginBasis,
+    volume: Decimal,
+    leverage: u32,
+    currency: Currency,
+) -> Option<Decimal> {
+    required(basis, volume, leverage, currency)
+}
+
+/// What one lot of a deal is worth in the account's currency, and the rate that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notional {
+    /// `C · rate` (currency pairs) or `C · P · rate`, in the account's currency.
+    pub per_lot: Decimal,
+    /// From the base (currency pairs) or the quote currency into the account's.
+    pub rate: Rate,
+}
+
+/// The notional of one lot dealt at `price`; conversion at ask for buys, bid for sells.
+///
+/// # Errors
+/// `NoRate` when no quotes link the currencies, `Overflow` beyond 28 digits.
+pub fn notional(
+    instrument: &Instrument,
+    price: Decimal,
+    side: Side,
+    currency: Currency,
+    market: &Market,
+) -> Result<Notional, AccountRejection> {
+    let (from, units) = match instrument.class {
+        AssetClass::Fx => (instrument.base, Some(instrument.contract_size)),
+        AssetClass::Metal | AssetClass::Energy | AssetClass::Index | AssetClass::Crypto => (
+            instrument.quote,
+            instrument.contract_size.checked_mul(price),
+        ),
+    };
+    let fixed_by_the_deal = from == instrument.base && currency == instrument.quote;
+    let rate = if fixed_by_the_deal && from != currency {
+        Rate::of_deal(instrument, price, side)
+    } else {
+        rate(market, from, currency, side)?
+    };
+    let per_lot = units.and_then(|units| rate.convert(units));
+    let per_lot = per_lot.ok_or(AccountRejection::Overflow)?;
+    Ok(Notional { per_lot, rate })
+}
+
+/// The rate between two currencies, or the refusal that names them.
+pub(crate) fn rate(
+    market: &Market,
+    from: Currency,
+    to: Currency,
+    side: Side,
+) -> Result<Rate, AccountRejection> {
+    market
+        .rate(from, to, side)
+        .ok_or(AccountRejection::NoRate { from, to })
 }

@@ -1,17 +1,98 @@
 //! Instrument terms and the newest quotes, as one decision sees them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use crate::{Currency, Instrument, Quote, Symbol, execution::Conversion, quote::Side};
+use crate::{
+    Currency, Instrument, Quote, Rules, Symbol, Timestamp, execution::Conversion, hashing::NameMap,
+    instrument::AssetClass, quote::Side, rules::SessionRule,
+};
 
 /// Terms and newest quotes. Each shard, scenario and reader owns one and feeds it.
 #[derive(Clone, Debug, Default)]
 pub struct Market {
-    instruments: HashMap<Symbol, Arc<Instrument>>,
-    quotes: HashMap<Symbol, Quote>,
-    pairs: HashMap<(Currency, Currency), Symbol>,
+    instruments: NameMap<Symbol, Arc<Instrument>>,
+    quotes: NameMap<Symbol, Quote>,
+    pairs: NameMap<(Currency, Currency), Symbol>,
+}
+
+/// A conversion rate as a fraction, so that an amount is multiplied first and divided once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Currency converted from.
+    pub from: Currency,
+    /// Currency converted to.
+    pub to: Currency,
+    /// Side of the market it was taken from.
+    pub side: Side,
+    numerator: Decimal,
+    denominator: Decimal,
+    path: [Option<Symbol>; 2],
+}
+
+impl Rate {
+    /// The rate of a currency in itself.
+    #[must_use]
+    pub const fn identity(currency: Currency, side: Side) -> Self {
+        Self {
+            from: currency,
+            to: currency,
+            side,
+            numerator: Decimal::ONE,
+            denominator: Decimal::ONE,
+            path: [None, None],
+        }
+    }
+
+    /// The rate that a deal in a currency pair fixes itself: its own price.
+    #[must_use]
+    pub const fn of_deal(instrument: &Instrument, price: Decimal, side: Side) -> Self {
+        Self {
+            from: instrument.base,
+            to: instrument.quote,
+            side,
+            numerator: price,
+            denominator: Decimal::ONE,
+            path: [Some(instrument.symbol), None],
+        }
+    }
+
+    /// Converts an amount, unrounded but to 28 digits. None when the result does not fit.
+    #[must_use]
+    pub fn convert(&self, amount: Decimal) -> Option<Decimal> {
+        if self.from == self.to {
+            return Some(amount);
+        }
+        let product = amount.checked_mul(self.numerator)?;
+        if self.denominator == Decimal::ONE {
+            return Some(product);
+        }
+        product.checked_div(self.denominator)
+    }
+
+    /// The receipt of this rate. None when the rate does not fit 28 digits.
+    #[must_use]
+    pub fn conversion(&self) -> Option<Conversion> {
+        Some(Conversion {
+            from: self.from,
+            to: self.to,
+            rate: self.numerator.checked_div(self.denominator)?,
+            side: self.side,
+            path: self.path.into_iter().flatten().collect(),
+        })
+    }
+
+    fn then(self, next: Self) -> Option<Self> {
+        Some(Self {
+            from: self.from,
+            to: next.to,
+            side: self.side,
+            numerator: self.numerator.checked_mul(next.numerator)?,
+            denominator: self.denominator.checked_mul(next.denominator)?,
+            path: [self.path[0], next.path[0]],
+        })
+    }
 }
 
 impl Market {
@@ -27,14 +108,35 @@ impl Market {
 
     /// Lists an instrument, or puts new terms in force.
     pub fn set_instrument(&mut self, instrument: Arc<Instrument>) {
-        self.pairs
-            .insert((instrument.base, instrument.quote), instrument.symbol);
-        self.instruments.insert(instrument.symbol, instrument);
+        let symbol = instrument.symbol;
+        self.pairs.retain(|_, listed| *listed != symbol);
+        let pair = (instrument.base, instrument.quote);
+        let better_known = self
+            .pairs
+            .get(&pair)
+            .is_some_and(|listed| self.instruments[listed].is_pair() && !instrument.is_pair());
+        if !better_known {
+            self.pairs.insert(pair, symbol);
+        }
+        self.instruments.insert(symbol, instrument);
     }
 
-    /// Takes in a quote that passed the feed filter.
+    /// Takes in a quote that passed the feed filter, whatever the hour.
     pub fn set_quote(&mut self, quote: Quote) {
         self.quotes.insert(quote.symbol, quote);
+    }
+
+    /// Takes in a quote of a known instrument that lies within its session; nothing is valued,
+    /// triggered or filled on any other. Says whether the quote was taken in.
+    pub fn take_in(&mut self, quote: Quote, rules: &Rules) -> bool {
+        let open = self
+            .instruments
+            .get(&quote.symbol)
+            .is_some_and(|instrument| in_session(instrument, quote.at, rules));
+        if open {
+            self.set_quote(quote);
+        }
+        open
     }
 
     /// Terms in force.
@@ -58,7 +160,72 @@ impl Market {
     /// USD where no direct pair is quoted. Exact: nothing is rounded here but to 28 digits.
     #[must_use]
     pub fn conversion(&self, from: Currency, to: Currency, side: Side) -> Option<Conversion> {
-        let _ = (&self.pairs, Decimal::ONE, from, to, side);
-        todo!("domain: direct, inverse, then through USD")
+        self.rate(from, to, side)?.conversion()
     }
+
+    /// The same as [`Market::conversion`], as a fraction to convert amounts with.
+    #[must_use]
+    pub fn rate(&self, from: Currency, to: Currency, side: Side) -> Option<Rate> {
+        if from == to {
+            return Some(Rate::identity(from, side));
+        }
+        self.quoted(from, to, side).or_else(|| {
+            let into_usd = self.quoted(from, Currency::USD, side)?;
+            into_usd.then(self.quoted(Currency::USD, to, side)?)
+        })
+    }
+
+    /// A rate quoted by one pair, as it is or upside down.
+    fn quoted(&self, from: Currency, to: Currency, side: Side) -> Option<Rate> {
+        self.direct(from, to, side)
+            .or_else(|| self.inverse(from, to, side))
+    }
+
+    fn direct(&self, from: Currency, to: Currency, side: Side) -> Option<Rate> {
+        let quote = self.quote(*self.pairs.get(&(from, to))?)?;
+        Some(Rate {
+            from,
+            to,
+            side,
+            numerator: positive(quote.price(side))?,
+            denominator: Decimal::ONE,
+            path: [Some(quote.symbol), None],
+        })
+    }
+
+    /// Who sells `from` for `to` buys TO/FROM, and pays its ask.
+    fn inverse(&self, from: Currency, to: Currency, side: Side) -> Option<Rate> {
+        let quote = self.quote(*self.pairs.get(&(to, from))?)?;
+        Some(Rate {
+            from,
+            to,
+            side,
+            numerator: Decimal::ONE,
+            denominator: positive(quote.price(side.opposite()))?,
+            path: [Some(quote.symbol), None],
+        })
+    }
+}
+
+/// Whether an instrument trades at an instant, under the rule for sessions.
+#[must_use]
+pub fn in_session(instrument: &Instrument, at: Timestamp, rules: &Rules) -> bool {
+    match rules.sessions {
+        SessionRule::Always => true,
+        SessionRule::Terms => instrument.session.is_open(at),
+    }
+}
+
+impl Instrument {
+    /// Whether its price is a rate between currencies.
+    const fn is_pair(&self) -> bool {
+        match self.class {
+            AssetClass::Fx | AssetClass::Crypto => true,
+            AssetClass::Metal | AssetClass::Energy | AssetClass::Index => false,
+        }
+    }
+}
+
+fn positive(price: Decimal) -> Option<Decimal> {
+    (price > Decimal::ZERO).then_some(price)
 }

@@ -61,10 +61,12 @@ impl Currency {
     /// Decimals of the minor unit (ISO 4217; crypto as exchanges show it).
     #[must_use]
     pub fn minor_digits(&self) -> u32 {
-        match self.as_str() {
-            "JPY" | "KRW" | "VND" | "CLP" | "ISK" => 0,
-            "BHD" | "IQD" | "JOD" | "KWD" | "OMR" | "TND" => 3,
-            "BTC" | "ETH" | "SOL" | "XRP" => 8,
+        // Bytes rather than text: every amount that is rounded asks this.
+        match &self.bytes {
+            b"JPY\0\0\0\0" | b"KRW\0\0\0\0" | b"VND\0\0\0\0" | b"CLP\0\0\0\0" | b"ISK\0\0\0\0" => 0,
+            b"BHD\0\0\0\0" | b"IQD\0\0\0\0" | b"JOD\0\0\0\0" | b"KWD\0\0\0\0" | b"OMR\0\0\0\0"
+            | b"TND\0\0\0\0" => 3,
+            b"BTC\0\0\0\0" | b"ETH\0\0\0\0" | b"SOL\0\0\0\0" | b"XRP\0\0\0\0" => 8,
             _ => 2,
         }
     }
@@ -177,5 +179,61 @@ impl Money {
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.amount, self.currency)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dec(text: &str) -> Decimal {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn amounts_are_rounded_half_away_from_zero_to_the_minor_unit() {
+        let rounded = |currency: Currency, amount: &str| currency.round(dec(amount)).to_string();
+        assert_eq!(rounded(Currency::USD, "1.005"), "1.01");
+        assert_eq!(rounded(Currency::USD, "-1.005"), "-1.01");
+        assert_eq!(rounded(Currency::USD, "1.00499999"), "1.00");
+        assert_eq!(
+            rounded(Currency::USD, "-0.004"),
+            "0.00",
+            "never a negative zero"
+        );
+        assert_eq!(rounded(Currency::USD, "5"), "5.00");
+        assert_eq!(rounded(Currency::JPY, "2.5"), "3");
+        let digits = |code: &str| Currency::parse(code).unwrap().minor_digits();
+        assert_eq!(["JPY", "KWD", "BTC", "EUR"].map(digits), [0, 3, 8, 2]);
+    }
+
+    #[test]
+    fn amounts_of_different_currencies_are_never_added() {
+        let dollars = Money::rounded(dec("1"), Currency::USD);
+        let euros = Money::rounded(dec("1"), Currency::EUR);
+        let mismatch = MoneyError::CurrencyMismatch(Currency::USD, Currency::EUR);
+        assert_eq!(dollars.checked_add(euros), Err(mismatch));
+        assert_eq!(
+            dollars.checked_add(dollars),
+            Ok(Money::rounded(dec("2"), Currency::USD))
+        );
+        let most = Money {
+            amount: Decimal::MAX,
+            currency: Currency::USD,
+        };
+        assert_eq!(most.checked_add(most), Err(MoneyError::Overflow));
+    }
+
+    #[test]
+    fn a_currency_reads_as_it_is_written() {
+        for code in ["USD", "BRENT", "US500", "DE40"] {
+            let currency = Currency::parse(code).unwrap();
+            let json = serde_json::to_string(&currency).unwrap();
+            assert_eq!(serde_json::from_str::<Currency>(&json).unwrap(), currency);
+            assert_eq!(currency.to_string(), code);
+        }
+        for wrong in ["", "U", "usd", "TOOLONGX", "U D"] {
+            assert_eq!(Currency::parse(wrong), Err(CurrencyError), "{wrong:?}");
+        }
     }
 }

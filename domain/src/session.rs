@@ -1,5 +1,7 @@
 //! Trading hours, in the exchange's time zone and aware of daylight saving.
 
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, TimeZone, Timelike, Weekday};
+use chrono_tz::{America::New_York, Europe::Berlin, Tz};
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
@@ -31,17 +33,218 @@ pub struct SessionState {
 }
 
 impl SessionPlan {
+    /// Whether the session is open at an instant. One look-up of the zone's offset, so that a
+    /// decision can afford it.
+    #[must_use]
+    pub fn is_open(self, at: Timestamp) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Fx => {
+                let (day, hour) = local(at, New_York);
+                match day {
+                    Weekday::Sat => false,
+                    Weekday::Sun => hour >= 17,
+                    Weekday::Fri => hour < 17,
+                    Weekday::Mon | Weekday::Tue | Weekday::Wed | Weekday::Thu => true,
+                }
+            }
+            Self::DailyBreak | Self::IndexUs => {
+                let (day, hour) = local(at, New_York);
+                match day {
+                    Weekday::Sat => false,
+                    Weekday::Sun => hour >= 18,
+                    Weekday::Fri => hour < 17,
+                    Weekday::Mon | Weekday::Tue | Weekday::Wed | Weekday::Thu => hour != 17,
+                }
+            }
+            Self::IndexEu => {
+                let (day, hour) = local(at, Berlin);
+                !matches!(day, Weekday::Sat | Weekday::Sun) && (8..22).contains(&hour)
+            }
+        }
+    }
+
     /// The session at an instant.
     #[must_use]
     pub fn state(self, at: Timestamp) -> SessionState {
-        let _ = at;
-        todo!("domain")
+        let open = self.is_open(at);
+        let (zone, hours): (Tz, [u32; 2]) = match self {
+            Self::Always => {
+                return SessionState {
+                    open,
+                    until: DateTime::<chrono::Utc>::MAX_UTC,
+                };
+            }
+            Self::Fx | Self::DailyBreak | Self::IndexUs => (New_York, [17, 18]),
+            Self::IndexEu => (Berlin, [8, 22]),
+        };
+        let first = at.with_timezone(&zone).date_naive();
+        let changes = |instant: &Timestamp| *instant > at && self.is_open(*instant) != open;
+        let until = (0..8)
+            .filter_map(|days| first.checked_add_days(Days::new(days)))
+            .flat_map(|day| hours.map(|hour| instant(zone, day, hour)))
+            .find(changes);
+        SessionState {
+            open,
+            until: until.expect("invariant: every session changes within a week"),
+        }
     }
 }
 
 /// The next rollover (17:00 New York) strictly after `at`.
 #[must_use]
 pub fn next_rollover(at: Timestamp) -> Timestamp {
-    let _ = at;
-    todo!("domain")
+    let today = at.with_timezone(&New_York).date_naive();
+    let rollover = instant(New_York, today, 17);
+    if rollover > at {
+        return rollover;
+    }
+    instant(New_York, today + Days::new(1), 17)
+}
+
+fn local(at: Timestamp, zone: Tz) -> (Weekday, u32) {
+    let local = at.with_timezone(&zone);
+    (local.weekday(), local.hour())
+}
+
+/// A whole hour of a local day. Sessions change in the morning and the evening, clocks at night.
+fn instant(zone: Tz, day: NaiveDate, hour: u32) -> Timestamp {
+    let time = NaiveTime::from_hms_opt(hour, 0, 0).expect("invariant: an hour of the day");
+    zone.from_local_datetime(&day.and_time(time))
+        .single()
+        .expect("invariant: no clock changes at a session's hour")
+        .to_utc()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Duration;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn fx_opens_on_sunday_and_closes_on_friday_at_17_new_york_in_winter_and_in_summer() {
+        for (open, close) in [
+            ("2026-01-11T22:00:00Z", "2026-01-16T22:00:00Z"),
+            ("2026-07-12T21:00:00Z", "2026-07-17T21:00:00Z"),
+        ] {
+            let before = SessionPlan::Fx.state(at(open) - Duration::seconds(1));
+            assert!(!before.open);
+            assert_eq!(before.until, at(open));
+            let first = SessionPlan::Fx.state(at(open));
+            assert!(first.open);
+            assert_eq!(first.until, at(close));
+            assert!(!SessionPlan::Fx.is_open(at(close)));
+        }
+    }
+
+    #[test]
+    fn fx_follows_new_york_through_both_changes_of_the_clock() {
+        // Clocks go forward on 2026-03-08 and back on 2026-11-01, both before the Sunday opening.
+        assert_eq!(
+            SessionPlan::Fx.state(at("2026-03-07T12:00:00Z")).until,
+            at("2026-03-08T21:00:00Z")
+        );
+        assert_eq!(
+            SessionPlan::Fx.state(at("2026-10-31T12:00:00Z")).until,
+            at("2026-11-01T22:00:00Z")
+        );
+    }
+
+    #[test]
+    fn the_german_index_follows_berlin_through_both_changes_of_the_clock() {
+        // Forward on 2026-03-29, back on 2026-10-25.
+        let plan = SessionPlan::IndexEu;
+        assert_eq!(
+            plan.state(at("2026-03-27T20:59:00Z")).until,
+            at("2026-03-27T21:00:00Z")
+        );
+        assert_eq!(
+            plan.state(at("2026-03-28T12:00:00Z")).until,
+            at("2026-03-30T06:00:00Z")
+        );
+        assert_eq!(
+            plan.state(at("2026-03-30T12:00:00Z")).until,
+            at("2026-03-30T20:00:00Z")
+        );
+        assert_eq!(
+            plan.state(at("2026-10-24T12:00:00Z")).until,
+            at("2026-10-26T07:00:00Z")
+        );
+        assert_eq!(
+            plan.state(at("2026-10-26T12:00:00Z")).until,
+            at("2026-10-26T21:00:00Z")
+        );
+    }
+
+    #[test]
+    fn metals_rest_for_an_hour_every_day() {
+        for plan in [SessionPlan::DailyBreak, SessionPlan::IndexUs] {
+            let state = plan.state(at("2026-07-14T12:00:00Z"));
+            assert!(state.open);
+            assert_eq!(state.until, at("2026-07-14T21:00:00Z"));
+            let rest = plan.state(state.until);
+            assert!(!rest.open);
+            assert_eq!(rest.until, at("2026-07-14T22:00:00Z"));
+            assert!(
+                !plan.is_open(at("2026-07-12T21:30:00Z")),
+                "Sunday, before 18:00"
+            );
+            assert!(!plan.is_open(at("2026-07-17T22:30:00Z")), "Friday evening");
+        }
+    }
+
+    #[test]
+    fn crypto_never_closes() {
+        assert!(SessionPlan::Always.state(at("2026-07-18T12:00:00Z")).open);
+    }
+
+    #[test]
+    fn what_a_state_says_holds_until_its_instant_and_no_longer() {
+        let plans = [
+            SessionPlan::Fx,
+            SessionPlan::DailyBreak,
+            SessionPlan::IndexEu,
+        ];
+        for plan in plans {
+            // A year in steps that hit every minute of the hour, both changes of the clock included.
+            let mut now = at("2026-01-01T00:00:00Z");
+            while now < at("2027-01-01T00:00:00Z") {
+                let state = plan.state(now);
+                assert!(state.until > now);
+                assert_eq!(
+                    plan.is_open(state.until - Duration::seconds(1)),
+                    state.open,
+                    "{now}"
+                );
+                assert_ne!(plan.is_open(state.until), state.open, "{now}");
+                now += Duration::minutes(7 * 61);
+            }
+        }
+    }
+
+    #[test]
+    fn the_rollover_is_at_17_new_york_and_strictly_later() {
+        assert_eq!(
+            next_rollover(at("2026-07-14T20:59:59Z")),
+            at("2026-07-14T21:00:00Z")
+        );
+        assert_eq!(
+            next_rollover(at("2026-07-14T21:00:00Z")),
+            at("2026-07-15T21:00:00Z")
+        );
+        // The day on which clocks go forward has 23 hours, the one on which they go back 25.
+        assert_eq!(
+            next_rollover(at("2026-03-07T22:00:00Z")),
+            at("2026-03-08T21:00:00Z")
+        );
+        assert_eq!(
+            next_rollover(at("2026-10-31T21:00:00Z")),
+            at("2026-11-01T22:00:00Z")
+        );
+    }
 }

@@ -77,3 +77,21 @@ impl<'de> Deserialize<'de> for Symbol {
         Self::parse(&text).map_err(D::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_symbol_reads_as_it_is_written() {
+        for text in ["EURUSD", "A", "EUR.INDEX_1", "ABCDEFGHIJKLMNO"] {
+            let symbol = Symbol::parse(text).unwrap();
+            let json = serde_json::to_string(&symbol).unwrap();
+            assert_eq!(json, format!("{text:?}"));
+            assert_eq!(serde_json::from_str::<Symbol>(&json).unwrap(), symbol);
+        }
+        for wrong in ["", "eurusd", "EUR/USD", "ABCDEFGHIJKLMNOP", "ÄÖ"] {
+            assert_eq!(Symbol::parse(wrong), Err(SymbolError), "{wrong:?}");
+        }
+    }
+}

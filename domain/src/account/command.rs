@@ -20,6 +20,12 @@ pub enum Change<T> {
 }
 
 impl<T> Change<T> {
+    /// Whether nothing is asked.
+    #[must_use]
+    pub const fn is_keep(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
+
     /// The value after the change.
     #[must_use]
     pub fn apply(self, current: Option<T>) -> Option<T> {
@@ -89,16 +95,12 @@ pub enum AccountCommand {
         /// What is asked.
         ticket: Box<Ticket>,
     },
-    /// Change a working order.
+    /// Change a working order. A limit that becomes marketable rests until the next trigger.
     ModifyOrder {
         /// The order.
         order_id: OrderId,
         /// What changes.
         changes: Box<OrderChanges>,
-        /// The deal, should the change make it marketable.
-        deal_id: DealId,
-        /// The position, should the change make it marketable.
-        position_id: PositionId,
     },
     /// Cancel a working order.
     CancelOrder {
@@ -144,4 +146,23 @@ pub enum AccountCommand {
         /// The order.
         order_id: OrderId,
     },
+}
+
+impl AccountCommand {
+    /// Stable name, for logs and metadata.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Open { .. } => "Open",
+            Self::AdjustFunds { .. } => "AdjustFunds",
+            Self::PlaceOrder { .. } => "PlaceOrder",
+            Self::ModifyOrder { .. } => "ModifyOrder",
+            Self::CancelOrder { .. } => "CancelOrder",
+            Self::ProtectPosition { .. } => "ProtectPosition",
+            Self::ClosePosition { .. } => "ClosePosition",
+            Self::TriggerOrder { .. } => "TriggerOrder",
+            Self::TriggerProtection { .. } => "TriggerProtection",
+            Self::ExpireOrder { .. } => "ExpireOrder",
+        }
+    }
 }

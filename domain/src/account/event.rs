@@ -3,7 +3,10 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountKind, Bucket, PositionMode, order::OrderLevels, order::Ticket};
+use super::{
+    AccountKind, Bucket, PositionMode,
+    order::{OrderLevels, Ticket},
+};
 use crate::{
     ClientId, Currency, DealId, OrderId, PositionId, Symbol, Timestamp, execution::Execution,
     quote::Side,
@@ -26,6 +29,35 @@ pub struct FundsChange {
 }
 
 impl FundsChange {
+    /// A change of the three buckets. Zero is always the same zero, so that what is read back
+    /// equals what was decided to the last digit.
+    #[must_use]
+    pub fn new(currency: Currency, real: Decimal, demo: Decimal, bonus: Decimal) -> Self {
+        let plain = |amount: Decimal| {
+            if amount.is_zero() {
+                Decimal::ZERO
+            } else {
+                amount
+            }
+        };
+        Self {
+            currency,
+            real: plain(real),
+            demo: plain(demo),
+            bonus: plain(bonus),
+        }
+    }
+
+    /// A change of one bucket.
+    #[must_use]
+    pub fn of_bucket(currency: Currency, bucket: Bucket, amount: Decimal) -> Self {
+        match bucket {
+            Bucket::Real => Self::new(currency, amount, Decimal::ZERO, Decimal::ZERO),
+            Bucket::Demo => Self::new(currency, Decimal::ZERO, amount, Decimal::ZERO),
+            Bucket::Bonus => Self::new(currency, Decimal::ZERO, Decimal::ZERO, amount),
+        }
+    }
+
     /// Sum over the buckets.
     #[must_use]
     pub fn total(&self) -> Decimal {
@@ -86,6 +118,8 @@ pub struct ClosingDeal {
     pub deal_id: DealId,
     /// The position.
     pub position_id: PositionId,
+    /// Whose money was traded: the general ledger keeps play money apart.
+    pub kind: AccountKind,
     /// Its instrument.
     pub symbol: Symbol,
     /// Side of the *deal*: a long position closes with `sell`.
@@ -294,6 +328,45 @@ impl AccountEvent {
             Self::PositionReduced { .. } => "PositionReduced",
             Self::PositionClosed { .. } => "PositionClosed",
             Self::ProtectionChanged { .. } => "ProtectionChanged",
+        }
+    }
+    /// When it was decided.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::AccountOpened { at, .. }
+            | Self::FundsAdjusted { at, .. }
+            | Self::OrderPlaced { at, .. }
+            | Self::OrderRejected { at, .. }
+            | Self::OrderModified { at, .. }
+            | Self::OrderCancelled { at, .. }
+            | Self::OrderExpired { at, .. }
+            | Self::OrderTriggered { at, .. }
+            | Self::OrderFilled { at, .. }
+            | Self::PositionOpened { at, .. }
+            | Self::PositionReduced { at, .. }
+            | Self::PositionClosed { at, .. }
+            | Self::ProtectionChanged { at, .. } => *at,
+        }
+    }
+
+    /// What it moved in the buckets; none when no money moved.
+    #[must_use]
+    pub fn funds(&self) -> Option<&FundsChange> {
+        match self {
+            Self::FundsAdjusted { funds, .. } | Self::OrderFilled { funds, .. } => Some(funds),
+            Self::PositionReduced { deal, .. } | Self::PositionClosed { deal, .. } => {
+                Some(&deal.funds)
+            }
+            Self::AccountOpened { .. }
+            | Self::OrderPlaced { .. }
+            | Self::OrderRejected { .. }
+            | Self::OrderModified { .. }
+            | Self::OrderCancelled { .. }
+            | Self::OrderExpired { .. }
+            | Self::OrderTriggered { .. }
+            | Self::PositionOpened { .. }
+            | Self::ProtectionChanged { .. } => None,
         }
     }
 }

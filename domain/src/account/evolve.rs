@@ -1,11 +1,212 @@
 //! The account's fold.
 
-use super::{Account, AccountEvent};
+use rust_decimal::Decimal;
+
+use super::{
+    Account, AccountEvent, AccountTerms, Order, OrderLevels, Position, Ticket, event::ClosingDeal,
+};
+use crate::{OrderId, PositionId};
 
 impl Account {
     /// Applies one fact. A stored event that cannot follow this state is corruption: it panics.
+    ///
+    /// # Panics
+    /// When the event contradicts the state.
     pub fn evolve(&mut self, event: &AccountEvent) {
-        let _ = event;
-        todo!("domain")
+        self.assert_open_unless_opening(event);
+        if let Some(change) = event.funds() {
+            self.funds.apply(change);
+        }
+        match event {
+            AccountEvent::AccountOpened {
+                client_id,
+                number,
+                kind,
+                mode,
+                currency,
+                leverage,
+                at,
+            } => {
+                self.terms = Some(AccountTerms {
+                    client_id: *client_id,
+                    number: *number,
+                    kind: *kind,
+                    mode: *mode,
+                    currency: *currency,
+                    leverage: *leverage,
+                    opened_at: *at,
+                });
+            }
+            AccountEvent::FundsAdjusted { .. } => {}
+            AccountEvent::OrderPlaced {
+                order_id,
+                ticket,
+                at,
+            } => self.place(Order {
+                order_id: *order_id,
+                ticket: Ticket::clone(ticket),
+                triggered: false,
+                placed_at: *at,
+            }),
+            AccountEvent::OrderRejected { order_id, .. } => {
+                // Refused at placement it never worked; refused at its trigger it did.
+                self.orders.retain(|order| order.order_id != *order_id);
+                release_if_empty(&mut self.orders);
+            }
+            AccountEvent::OrderModified {
+                order_id, from, to, ..
+            } => self.working(*order_id).modify(from, to),
+            AccountEvent::OrderCancelled { order_id, .. }
+            | AccountEvent::OrderExpired { order_id, .. }
+            | AccountEvent::OrderFilled { order_id, .. } => self.remove_order(*order_id),
+            AccountEvent::OrderTriggered { order_id, .. } => {
+                let order = self.working(*order_id);
+                assert!(
+                    !order.triggered,
+                    "corrupt stream: {order_id} triggered twice"
+                );
+                order.triggered = true;
+            }
+            AccountEvent::PositionOpened { .. } => self.open(event),
+            AccountEvent::PositionReduced { deal, .. } => self.reduce(deal),
+            AccountEvent::PositionClosed { deal, .. } => self.close(deal),
+            AccountEvent::ProtectionChanged {
+                position_id,
+                stop_loss,
+                take_profit,
+                ..
+            } => {
+                let position = self.open_position(*position_id);
+                position.stop_loss = *stop_loss;
+                position.take_profit = *take_profit;
+            }
+        }
+    }
+
+    fn assert_open_unless_opening(&self, event: &AccountEvent) {
+        let opens = matches!(event, AccountEvent::AccountOpened { .. });
+        assert_ne!(
+            opens,
+            self.terms.is_some(),
+            "corrupt stream: {} on an account that is {} open",
+            event.event_type(),
+            if opens { "already" } else { "not" },
+        );
+    }
+
+    fn place(&mut self, order: Order) {
+        let id = order.order_id;
+        assert!(
+            self.order(id).is_none(),
+            "corrupt stream: {id} placed twice"
+        );
+        push_compact(&mut self.orders, order);
+    }
+
+    fn open(&mut self, event: &AccountEvent) {
+        let AccountEvent::PositionOpened {
+            position_id,
+            order_id,
+            deal_id: _,
+            symbol,
+            side,
+            volume,
+            open_price,
+            contract_size,
+            margin,
+            commission,
+            stop_loss,
+            take_profit,
+            at,
+        } = event
+        else {
+            unreachable!("invariant: only called with the event that it takes apart")
+        };
+        let known = self.position(*position_id).is_some();
+        assert!(!known, "corrupt stream: {position_id} opened twice");
+        let position = Position {
+            position_id: *position_id,
+            order_id: *order_id,
+            symbol: *symbol,
+            side: *side,
+            volume: *volume,
+            open_price: *open_price,
+            contract_size: *contract_size,
+            margin: *margin,
+            commission: *commission,
+            swap: Decimal::ZERO,
+            stop_loss: *stop_loss,
+            take_profit: *take_profit,
+            opened_at: *at,
+        };
+        push_compact(&mut self.positions, position);
+    }
+
+    fn working(&mut self, id: OrderId) -> &mut Order {
+        let order = self.orders.iter_mut().find(|order| order.order_id == id);
+        order.unwrap_or_else(|| panic!("corrupt stream: order {id} is not working"))
+    }
+
+    fn open_position(&mut self, id: PositionId) -> &mut Position {
+        let mut positions = self.positions.iter_mut();
+        let position = positions.find(|position| position.position_id == id);
+        position.unwrap_or_else(|| panic!("corrupt stream: position {id} is not open"))
+    }
+
+    fn remove_order(&mut self, id: OrderId) {
+        let index = self.orders.iter().position(|order| order.order_id == id);
+        let index = index.unwrap_or_else(|| panic!("corrupt stream: order {id} is not working"));
+        self.orders.remove(index);
+        release_if_empty(&mut self.orders);
+    }
+
+    fn reduce(&mut self, deal: &ClosingDeal) {
+        let position = self.open_position(deal.position_id);
+        assert_eq!(
+            position.volume - deal.volume,
+            deal.remaining,
+            "corrupt stream: {} leaves another volume",
+            deal.deal_id,
+        );
+        position.volume = deal.remaining;
+        position.swap -= deal.swap;
+    }
+
+    fn close(&mut self, deal: &ClosingDeal) {
+        let id = deal.position_id;
+        let position = self.open_position(id);
+        assert_eq!(
+            position.volume, deal.volume,
+            "corrupt stream: {id} is not closed whole"
+        );
+        self.positions.retain(|position| position.position_id != id);
+        release_if_empty(&mut self.positions);
+    }
+}
+
+impl Order {
+    fn modify(&mut self, from: &OrderLevels, to: &OrderLevels) {
+        let before = self.ticket.levels();
+        assert_eq!(
+            before, *from,
+            "corrupt stream: {} had other levels",
+            self.order_id
+        );
+        self.ticket.modify(from, to);
+    }
+}
+
+/// Grows by a quarter rather than by half: most accounts hold a few, and there are many accounts.
+fn push_compact<T>(items: &mut Vec<T>, item: T) {
+    if items.len() == items.capacity() {
+        items.reserve_exact(items.len() / 4 + 1);
+    }
+    items.push(item);
+}
+
+/// A flat account keeps no room for what it had.
+fn release_if_empty<T>(items: &mut Vec<T>) {
+    if items.is_empty() {
+        *items = Vec::new();
     }
 }

@@ -8,6 +8,7 @@ mod cqrs;
 mod decide;
 pub mod event;
 mod evolve;
+mod funds;
 pub mod order;
 pub mod position;
 mod rejection;
@@ -15,14 +16,16 @@ mod rejection;
 mod spec;
 
 pub use command::{AccountCommand, Change, OrderChanges};
+pub use cqrs::{AccountServices, EVENT_VERSION};
 pub use event::AccountEvent;
+pub use funds::AMOUNT_MAX;
 pub use order::{Order, OrderLevels, OrderType, Ticket, TimeInForce};
 pub use position::Position;
 pub use rejection::AccountRejection;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientId, Currency, Market, Rules, Timestamp};
+use crate::{ClientId, Currency, Market, OrderId, PositionId, Rules, Timestamp};
 
 /// Whose money it trades.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -69,23 +72,6 @@ pub struct Funds {
     pub bonus: Decimal,
     /// Held for requested withdrawals.
     pub held: Decimal,
-}
-
-impl Funds {
-    /// `real + demo + bonus`: what the CRM shows.
-    #[must_use]
-    pub fn balance(&self) -> Decimal {
-        self.real + self.demo + self.bonus
-    }
-
-    /// What an account of `kind` trades on.
-    #[must_use]
-    pub fn tradable(&self, kind: AccountKind) -> Decimal {
-        match kind {
-            AccountKind::Live => self.real + self.bonus,
-            AccountKind::Demo => self.demo,
-        }
-    }
 }
 
 /// What was fixed when the account opened.
@@ -141,6 +127,19 @@ pub struct Decision {
 }
 
 impl Account {
+    /// A working order.
+    #[must_use]
+    pub fn order(&self, id: OrderId) -> Option<&Order> {
+        self.orders.iter().find(|order| order.order_id == id)
+    }
+
+    /// An open position.
+    #[must_use]
+    pub fn position(&self, id: PositionId) -> Option<&Position> {
+        let mut positions = self.positions.iter();
+        positions.find(|position| position.position_id == id)
+    }
+
     /// The account's figures on the newest quotes; none before it is opened.
     #[must_use]
     pub fn figures(&self, market: &Market, rules: &Rules) -> Option<crate::margin::Figures> {

@@ -72,8 +72,54 @@ pub struct Ticket {
     pub client_order_id: Option<Box<str>>,
 }
 
+impl Ticket {
+    /// What a modification may change, as it is.
+    #[must_use]
+    pub const fn levels(&self) -> OrderLevels {
+        OrderLevels {
+            volume: self.volume,
+            limit_price: self.limit_price,
+            stop_price: self.stop_price,
+            stop_loss: self.stop_loss,
+            take_profit: self.take_profit,
+            expires_at: self.expires_at,
+        }
+    }
+
+    /// The price that protection is measured from: the order's own. A stop-limit order deals at
+    /// its limit price. None for a market order, which has none.
+    #[must_use]
+    pub const fn own_price(&self) -> Option<Decimal> {
+        match self.order_type {
+            OrderType::Market => None,
+            OrderType::Limit | OrderType::StopLimit => self.limit_price,
+            OrderType::Stop => self.stop_price,
+        }
+    }
+
+    /// Applies a modification. An expiry that changed decides the time in force.
+    pub fn modify(&mut self, from: &OrderLevels, to: &OrderLevels) {
+        if from.expires_at != to.expires_at {
+            self.time_in_force = match to.expires_at {
+                Some(_) => TimeInForce::Gtd,
+                None => TimeInForce::Gtc,
+            };
+        }
+        self.set_levels(to);
+    }
+
+    pub(super) fn set_levels(&mut self, levels: &OrderLevels) {
+        self.volume = levels.volume;
+        self.limit_price = levels.limit_price;
+        self.stop_price = levels.stop_price;
+        self.stop_loss = levels.stop_loss;
+        self.take_profit = levels.take_profit;
+        self.expires_at = levels.expires_at;
+    }
+}
+
 /// What a modification may change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderLevels {
     /// Lots.
     pub volume: Decimal,
@@ -105,4 +151,14 @@ pub struct Order {
     pub triggered: bool,
     /// When it was placed; ties between triggers go to the older.
     pub placed_at: Timestamp,
+}
+
+impl Order {
+    /// Whether its time has come.
+    #[must_use]
+    pub fn is_due(&self, at: Timestamp) -> bool {
+        self.ticket
+            .expires_at
+            .is_some_and(|expires_at| expires_at <= at)
+    }
 }

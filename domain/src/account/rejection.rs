@@ -4,7 +4,8 @@ use rust_decimal::Decimal;
 
 use crate::{OrderId, PositionId, Symbol, Timestamp, money::Money};
 
-/// A broken rule, with the numbers that broke it. Ordered by precedence: the first is reported.
+/// A broken rule, with the numbers that broke it. The rules of an order are ordered by precedence:
+/// the first that is broken is reported.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccountRejection {
     /// No such account was opened.
@@ -13,23 +14,15 @@ pub enum AccountRejection {
     /// The command opens what is open already.
     #[error("account is already open")]
     AlreadyOpen,
+    /// The account's terms are not offered.
+    #[error("{0}")]
+    InvalidTerms(String),
     /// No such instrument.
     #[error("{0} is not an instrument")]
     UnknownSymbol(Symbol),
     /// The order lacks or has too many prices for its type, or a value is not positive.
     #[error("{0}")]
     InvalidOrder(String),
-    /// No quote has come in since the start.
-    #[error("no quote of {0} has arrived yet")]
-    NoQuote(Symbol),
-    /// No chain of quotes links two currencies.
-    #[error("no rate links {from} and {to} yet")]
-    NoRate {
-        /// Currency.
-        from: crate::Currency,
-        /// Currency.
-        to: crate::Currency,
-    },
     /// The instrument is disabled.
     #[error("{0} is disabled")]
     InstrumentDisabled(Symbol),
@@ -42,6 +35,9 @@ pub enum AccountRejection {
     /// Outside the instrument's session.
     #[error("the market of {0} is closed")]
     MarketClosed(Symbol),
+    /// No quote has come in since the start.
+    #[error("no quote of {0} has arrived yet")]
+    NoQuote(Symbol),
     /// The newest quote is too old.
     #[error("the newest quote of {symbol} is of {at}, older than {max_age_ms} ms")]
     StaleQuote {
@@ -79,6 +75,14 @@ pub enum AccountRejection {
     /// Too many positions.
     #[error("{0} positions are open already")]
     MaxPosition(usize),
+    /// No chain of quotes links two currencies.
+    #[error("no rate links {from} and {to} yet")]
+    NoRate {
+        /// Currency.
+        from: crate::Currency,
+        /// Currency.
+        to: crate::Currency,
+    },
     /// Free margin does not cover it.
     #[error("margin and commission of {required} exceed the free margin of {free}")]
     InsufficientMargin {
@@ -116,6 +120,7 @@ impl AccountRejection {
         match self {
             Self::NotOpen => "account_not_open",
             Self::AlreadyOpen => "account_already_open",
+            Self::InvalidTerms(_) => "invalid_terms",
             Self::UnknownSymbol(_) => "unknown_symbol",
             Self::InvalidOrder(_) => "invalid_order",
             Self::NoQuote(_) | Self::NoRate { .. } => "no_quote",
@@ -135,6 +140,36 @@ impl AccountRejection {
             Self::InsufficientFunds { .. } => "insufficient_funds",
             Self::InvalidAmount(_) => "invalid_amount",
             Self::Overflow => "overflow",
+        }
+    }
+    /// Whether a well-formed request was refused by a rule. An order refused by a rule stands in
+    /// the book; a malformed one, or one that came before the first quote, leaves no trace.
+    #[must_use]
+    pub const fn is_rule(&self) -> bool {
+        match self {
+            Self::InstrumentDisabled(_)
+            | Self::CloseOnly(_)
+            | Self::TradingDisabled
+            | Self::MarketClosed(_)
+            | Self::StaleQuote { .. }
+            | Self::VolumeOutOfRange { .. }
+            | Self::VolumeStep { .. }
+            | Self::InvalidStops(_)
+            | Self::TooManyOrders(_)
+            | Self::MaxPosition(_)
+            | Self::InsufficientMargin { .. }
+            | Self::PositionNotOpen(_)
+            | Self::OrderNotWorking(_)
+            | Self::InsufficientFunds { .. } => true,
+            Self::NotOpen
+            | Self::AlreadyOpen
+            | Self::InvalidTerms(_)
+            | Self::UnknownSymbol(_)
+            | Self::InvalidOrder(_)
+            | Self::NoQuote(_)
+            | Self::NoRate { .. }
+            | Self::InvalidAmount(_)
+            | Self::Overflow => false,
         }
     }
 }

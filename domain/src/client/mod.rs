@@ -3,6 +3,13 @@
 //! Personal fields are plain here and ciphertext wherever they rest: `ClientEvent::personal_fields`
 //! names them for the store.
 
+mod cqrs;
+mod field;
+#[cfg(test)]
+mod spec;
+
+pub use cqrs::ClientServices;
+pub use field::normalised_email;
 use serde::{Deserialize, Serialize};
 
 use crate::{AccountId, Timestamp};
@@ -125,15 +132,123 @@ impl Client {
         command: &ClientCommand,
         at: Timestamp,
     ) -> Result<Vec<ClientEvent>, ClientRejection> {
-        let _ = (command, at);
-        todo!("domain")
+        match (&self.profile, command) {
+            (None, ClientCommand::Register(asked)) => register(asked, at),
+            (Some(known), ClientCommand::Register(asked)) if *known == asked.normalised() => {
+                Ok(Vec::new())
+            }
+            (Some(_), ClientCommand::Register(_)) => Err(ClientRejection::AlreadyRegistered),
+            (
+                None,
+                ClientCommand::ChangeDefaultAccount { .. } | ClientCommand::UpdateProfile { .. },
+            ) => Err(ClientRejection::NotRegistered),
+            (Some(_), ClientCommand::ChangeDefaultAccount { account_id }) => {
+                let changes = self.default_account != Some(*account_id);
+                let changed = changes.then_some(ClientEvent::DefaultAccountChanged {
+                    account_id: *account_id,
+                    at,
+                });
+                Ok(changed.into_iter().collect())
+            }
+            (
+                Some(known),
+                ClientCommand::UpdateProfile {
+                    first_name,
+                    last_name,
+                    phone,
+                    country,
+                },
+            ) => {
+                let or = |new: &Option<String>, old: &String| new.as_ref().unwrap_or(old).clone();
+                let asked = Registration {
+                    email: known.email.clone(),
+                    first_name: or(first_name, &known.first_name),
+                    last_name: or(last_name, &known.last_name),
+                    phone: phone.clone().or_else(|| known.phone.clone()),
+                    country: country.clone().or_else(|| known.country.clone()),
+                };
+                update(known, &asked, at)
+            }
+        }
     }
 
-    /// Applies one fact.
+    /// Applies one fact. A stored event that cannot follow this state is corruption: it panics.
+    ///
+    /// # Panics
+    /// When the event contradicts the state.
     pub fn evolve(&mut self, event: &ClientEvent) {
-        let _ = event;
-        todo!("domain")
+        let known = self.profile.is_some();
+        match event {
+            ClientEvent::ClientRegistered {
+                email,
+                first_name,
+                last_name,
+                phone,
+                country,
+                at,
+            } => {
+                assert!(!known, "corrupt stream: a client registered twice");
+                self.registered_at = Some(*at);
+                self.profile = Some(Registration {
+                    email: email.clone(),
+                    first_name: first_name.clone(),
+                    last_name: last_name.clone(),
+                    phone: phone.clone(),
+                    country: country.clone(),
+                });
+            }
+            ClientEvent::DefaultAccountChanged { account_id, .. } => {
+                assert!(known, "corrupt stream: a client that is not registered");
+                self.default_account = Some(*account_id);
+            }
+            ClientEvent::ProfileUpdated {
+                first_name,
+                last_name,
+                phone,
+                country,
+                ..
+            } => {
+                let profile = self.profile.as_mut();
+                let profile = profile.expect("corrupt stream: a client that is not registered");
+                profile.first_name.clone_from(first_name);
+                profile.last_name.clone_from(last_name);
+                profile.phone.clone_from(phone);
+                profile.country.clone_from(country);
+            }
+        }
     }
+}
+
+fn register(asked: &Registration, at: Timestamp) -> Result<Vec<ClientEvent>, ClientRejection> {
+    let asked = asked.normalised();
+    field::check(&asked)?;
+    Ok(vec![ClientEvent::ClientRegistered {
+        email: asked.email,
+        first_name: asked.first_name,
+        last_name: asked.last_name,
+        phone: asked.phone,
+        country: asked.country,
+        at,
+    }])
+}
+
+fn update(
+    known: &Registration,
+    asked: &Registration,
+    at: Timestamp,
+) -> Result<Vec<ClientEvent>, ClientRejection> {
+    let asked = asked.normalised();
+    if *known == asked {
+        return Ok(Vec::new());
+    }
+    field::check(&asked)?;
+    Ok(vec![ClientEvent::ProfileUpdated {
+        first_name: asked.first_name,
+        last_name: asked.last_name,
+        phone: asked.phone,
+        country: asked.country,
+        at,
+    }])
 }
 
 impl ClientEvent {

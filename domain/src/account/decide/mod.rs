@@ -1,0 +1,147 @@
+//! The account's decider: one match over what may be asked, leaves that compute.
+//!
+//! Nothing here changes state, reads a clock or makes an identifier. The same command on the same
+//! state and context always gives the same decision.
+
+mod fill;
+mod funds;
+mod order;
+mod position;
+mod shape;
+mod stops;
+mod trigger;
+
+use super::{
+    Account, AccountCommand, AccountEvent, AccountRejection, AccountTerms, Context, Decision,
+};
+use crate::{Instrument, Quote, Symbol, market::in_session};
+
+/// What a leaf found: facts, or the rule that refuses. Only an order leaves a trace of a refusal,
+/// and that is made in one place, `order::place`.
+type Found = Result<Vec<AccountEvent>, AccountRejection>;
+
+impl Account {
+    /// Decides a command. Pure.
+    #[must_use]
+    pub fn decide(&self, command: &AccountCommand, context: &Context<'_>) -> Decision {
+        if let Some(asked) = funds::asked_terms(command, context.at) {
+            return funds::open(self.terms.as_ref(), &asked).into();
+        }
+        let Some(terms) = self.terms.as_ref() else {
+            return Err(AccountRejection::NotOpen).into();
+        };
+        let book = Book {
+            account: self,
+            terms,
+            context: *context,
+        };
+        match command {
+            AccountCommand::Open { .. } => unreachable!("invariant: answered above"),
+            AccountCommand::AdjustFunds {
+                bucket,
+                amount,
+                notes,
+                by,
+            } => book
+                .adjust_funds(*bucket, *amount, notes.as_deref(), by)
+                .into(),
+            AccountCommand::PlaceOrder {
+                order_id,
+                deal_id,
+                position_id,
+                ticket,
+            } => book.place(*order_id, *deal_id, *position_id, ticket),
+            AccountCommand::ModifyOrder { order_id, changes } => {
+                book.modify(*order_id, changes).into()
+            }
+            AccountCommand::CancelOrder { order_id } => book.cancel(*order_id).into(),
+            AccountCommand::ExpireOrder { order_id } => book.expire(*order_id).into(),
+            AccountCommand::ProtectPosition {
+                position_id,
+                stop_loss,
+                take_profit,
+            } => book.protect(*position_id, *stop_loss, *take_profit).into(),
+            AccountCommand::ClosePosition {
+                position_id,
+                deal_id,
+                volume,
+            } => book.close(*position_id, *deal_id, *volume).into(),
+            AccountCommand::TriggerOrder {
+                order_id,
+                deal_id,
+                position_id,
+            } => book.trigger_order(*order_id, *deal_id, *position_id),
+            AccountCommand::TriggerProtection {
+                position_id,
+                deal_id,
+            } => book.trigger_protection(*position_id, *deal_id).into(),
+        }
+    }
+}
+
+impl From<Found> for Decision {
+    fn from(found: Found) -> Self {
+        match found {
+            Ok(events) => Self {
+                events,
+                refusal: None,
+            },
+            Err(refusal) => Self {
+                events: Vec::new(),
+                refusal: Some(refusal),
+            },
+        }
+    }
+}
+
+/// An open account and the moment it is asked at.
+#[derive(Clone, Copy)]
+struct Book<'a> {
+    account: &'a Account,
+    terms: &'a AccountTerms,
+    context: Context<'a>,
+}
+
+impl<'a> Book<'a> {
+    fn instrument(&self, symbol: Symbol) -> Result<&'a Instrument, AccountRejection> {
+        let instrument = self.context.market.instrument(symbol);
+        instrument
+            .map(AsRef::as_ref)
+            .ok_or(AccountRejection::UnknownSymbol(symbol))
+    }
+
+    fn in_session(&self, instrument: &Instrument) -> bool {
+        in_session(instrument, self.context.at, self.context.rules)
+    }
+
+    fn quote(&self, symbol: Symbol) -> Result<&'a Quote, AccountRejection> {
+        let quote = self.context.market.quote(symbol);
+        quote.ok_or(AccountRejection::NoQuote(symbol))
+    }
+
+    /// The quote that a deal may be made on now: it and the deal lie within the session, and it
+    /// is fresh.
+    fn dealable(&self, instrument: &Instrument) -> Result<&'a Quote, AccountRejection> {
+        let symbol = instrument.symbol;
+        if !self.in_session(instrument) {
+            return Err(AccountRejection::MarketClosed(symbol));
+        }
+        let quote = self.quote(symbol)?;
+        if !in_session(instrument, quote.at, self.context.rules) {
+            return Err(AccountRejection::MarketClosed(symbol));
+        }
+        let Some(max_age_ms) = self.context.rules.max_quote_age_ms else {
+            return Ok(quote);
+        };
+        let age_ms = (self.context.at - quote.at).num_milliseconds();
+        // A provider's clock that runs ahead of ours makes no quote stale.
+        if u64::try_from(age_ms).is_ok_and(|age_ms| age_ms > max_age_ms) {
+            return Err(AccountRejection::StaleQuote {
+                symbol,
+                at: quote.at,
+                max_age_ms,
+            });
+        }
+        Ok(quote)
+    }
+}
