@@ -1,11 +1,34 @@
 //! Personal data at rest: one AES-256-GCM data key per subject, wrapped by the master key.
+//!
+//! Destroying a subject's row in `subject_keys` makes everything sealed under it unreadable,
+//! wherever it rests. Plain keys live in memory alone and are wiped when dropped.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
-use secrecy::SecretSlice;
+use aes_gcm::{
+    Aes256Gcm,
+    aead::{Aead, Generate, Key, KeyInit, Nonce, Payload},
+};
+use hmac::{Hmac, Mac};
+use secrecy::{ExposeSecret, SecretSlice};
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::error::StoreError;
+
+/// Keys held in memory at most; past it the cache starts anew.
+const CACHED_MAX: usize = 100_000;
+/// How long a key may be used without looking whether it was destroyed by another node.
+const CACHED_FOR: Duration = Duration::from_secs(300);
+const NONCE_BYTES: usize = 12;
+const MASTER_TEXT_BYTES_MIN: usize = 16;
 
 /// `DATA_ENCRYPTION_KEY`: wraps data keys and keys the look-up hashes.
 #[derive(Clone)]
@@ -17,8 +40,27 @@ impl MasterKey {
     /// # Errors
     /// [`StoreError::Key`] when it is too short.
     pub fn parse(text: &str) -> Result<Self, StoreError> {
-        let _ = text;
-        todo!("store")
+        if text.len() < MASTER_TEXT_BYTES_MIN {
+            let message = format!("the master key needs at least {MASTER_TEXT_BYTES_MIN} bytes");
+            return Err(StoreError::Key(message));
+        }
+        let mut digest = Sha256::new();
+        digest.update(b"daybook master key v1\0");
+        digest.update(text.as_bytes());
+        let key = Zeroizing::new(<[u8; 32]>::from(digest.finalize()));
+        Ok(Self(secret(key.as_slice())))
+    }
+
+    /// A key for one purpose; purposes tell nothing about each other.
+    fn derive(&self, purpose: &str) -> Arc<SecretSlice<u8>> {
+        let key = Zeroizing::new(hmac(self.0.expose_secret(), &[purpose.as_bytes()]));
+        secret(key.as_slice())
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey(…)")
     }
 }
 
@@ -28,6 +70,12 @@ pub struct SubjectKey {
     /// Whose.
     pub subject: Uuid,
     pub(crate) key: Arc<SecretSlice<u8>>,
+}
+
+impl fmt::Debug for SubjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SubjectKey({}, …)", self.subject)
+    }
 }
 
 /// A wrapped data key on its way into the book, in the append of its subject's first event.
@@ -41,65 +89,168 @@ pub struct NewKey {
 
 /// Makes, finds and uses data keys; caches them.
 #[derive(Clone)]
-pub struct Keyring;
+pub struct Keyring {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: PgPool,
+    wrapping: Arc<SecretSlice<u8>>,
+    lookup: Arc<SecretSlice<u8>>,
+    cache: Mutex<HashMap<Uuid, Cached>>,
+}
+
+struct Cached {
+    key: SubjectKey,
+    until: Instant,
+}
 
 impl Keyring {
+    pub(crate) fn new(pool: PgPool, master: &MasterKey) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                pool,
+                wrapping: master.derive("wrap data keys v1"),
+                lookup: master.derive("look-up hashes v1"),
+                cache: Mutex::new(HashMap::new()),
+            }),
+        }
+    }
+
     /// A new key and its wrapped form for [`crate::Submission::keys`].
     #[must_use]
     pub fn create(&self, subject: Uuid) -> (SubjectKey, NewKey) {
-        let _ = subject;
-        todo!("store")
+        let plain = Zeroizing::new(<[u8; 32]>::from(Key::<Aes256Gcm>::generate()));
+        let wrapped = encrypt(
+            &self.inner.wrapping,
+            &wrapping_context(subject),
+            plain.as_slice(),
+        );
+        let key = SubjectKey {
+            subject,
+            key: secret(plain.as_slice()),
+        };
+        // Not cached: its row is not in the book yet and may never be.
+        (key, NewKey { subject, wrapped })
     }
 
     /// The subject's key.
     ///
     /// # Errors
-    /// [`StoreError::Key`] when there is none or it was destroyed.
+    /// [`StoreError::Key`] when there is none or it was destroyed; [`StoreError::Database`].
     pub async fn get(&self, subject: Uuid) -> Result<SubjectKey, StoreError> {
-        let _ = subject;
-        todo!("store")
+        if let Some(key) = self.cached(subject) {
+            return Ok(key);
+        }
+        let sql = "select wrapped from public.subject_keys where subject = $1";
+        let row: Option<(Option<Vec<u8>>,)> = sqlx::query_as(sql)
+            .bind(subject)
+            .fetch_optional(&self.inner.pool)
+            .await?;
+        let Some((wrapped,)) = row else {
+            return Err(StoreError::Key(format!("none for {subject}")));
+        };
+        let Some(wrapped) = wrapped else {
+            return Err(StoreError::Key(format!("{subject} was erased")));
+        };
+        let plain = decrypt(&self.inner.wrapping, &wrapping_context(subject), &wrapped)
+            .ok_or_else(|| StoreError::Key(format!("that of {subject} does not unwrap")))?;
+        let key = SubjectKey {
+            subject,
+            key: secret(&plain),
+        };
+        self.remember(key.clone());
+        Ok(key)
+    }
+
+    /// Forgets a subject's key, so that the next use looks whether it still exists.
+    pub fn forget(&self, subject: Uuid) {
+        self.lock().remove(&subject);
     }
 
     /// Hex HMAC-SHA-256 of a value for look-ups without plain text, separated by `kind`.
     #[must_use]
     pub fn lookup_hash(&self, kind: &str, value: &str) -> String {
-        let _ = (kind, value);
-        todo!("store")
+        let key = self.inner.lookup.expose_secret();
+        hex::encode(hmac(key, &[kind.as_bytes(), b"\0", value.as_bytes()]))
+    }
+
+    fn cached(&self, subject: Uuid) -> Option<SubjectKey> {
+        let cache = self.lock();
+        let cached = cache.get(&subject)?;
+        (cached.until > Instant::now()).then(|| cached.key.clone())
+    }
+
+    fn remember(&self, key: SubjectKey) {
+        let mut cache = self.lock();
+        if cache.len() >= CACHED_MAX {
+            cache.clear();
+        }
+        let until = Instant::now() + CACHED_FOR;
+        cache.insert(key.subject, Cached { key, until });
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Cached>> {
+        // A panic elsewhere cannot leave a map of keys half-changed.
+        self.inner
+            .cache
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl SubjectKey {
-    /// Seals one text; `field` is bound to it. The result starts with `enc:v1:`.
-    #[must_use]
-    pub fn seal(&self, field: &str, plain: &str) -> String {
-        let _ = (&self.key, field, plain);
-        todo!("store")
-    }
+/// Nonce, ciphertext and tag. The nonce is random: with 96 bits a key may seal billions of texts.
+pub(crate) fn encrypt(key: &SecretSlice<u8>, context: &[u8], plain: &[u8]) -> Vec<u8> {
+    let nonce = Nonce::<Aes256Gcm>::generate();
+    let sealed = cipher(key)
+        .encrypt(
+            &nonce,
+            Payload {
+                msg: plain,
+                aad: context,
+            },
+        )
+        .expect("invariant: texts are far below AES-GCM's limit");
+    [nonce.as_slice(), &sealed].concat()
+}
 
-    /// Opens what [`SubjectKey::seal`] made. Text without the prefix is returned as it is.
-    ///
-    /// # Errors
-    /// [`StoreError::Key`] when it does not decrypt.
-    pub fn open(&self, field: &str, sealed: &str) -> Result<String, StoreError> {
-        let _ = (field, sealed);
-        todo!("store")
-    }
+/// The plain text; none when key, context or a single bit is another.
+pub(crate) fn decrypt(
+    key: &SecretSlice<u8>,
+    context: &[u8],
+    sealed: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
+    let (nonce, sealed) = sealed.split_at_checked(NONCE_BYTES)?;
+    let nonce = Nonce::<Aes256Gcm>::try_from(nonce).ok()?;
+    let plain = cipher(key)
+        .decrypt(
+            &nonce,
+            Payload {
+                msg: sealed,
+                aad: context,
+            },
+        )
+        .ok()?;
+    Some(Zeroizing::new(plain))
+}
 
-    /// Seals the named fields of an externally tagged event (`{"Type": {field: …}}`); nulls stay.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] when the text is not such an object.
-    pub fn seal_fields(&self, payload: &str, fields: &[&str]) -> Result<String, StoreError> {
-        let _ = (payload, fields);
-        todo!("store")
-    }
+fn cipher(key: &SecretSlice<u8>) -> Aes256Gcm {
+    Aes256Gcm::new_from_slice(key.expose_secret()).expect("invariant: keys have 32 bytes")
+}
 
-    /// Opens every sealed field of an externally tagged event.
-    ///
-    /// # Errors
-    /// [`StoreError::Key`] when one does not decrypt.
-    pub fn open_fields(&self, payload: &str) -> Result<String, StoreError> {
-        let _ = payload;
-        todo!("store")
+fn wrapping_context(subject: Uuid) -> Vec<u8> {
+    [b"daybook data key v1\0".as_slice(), subject.as_bytes()].concat()
+}
+
+fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac =
+        <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("invariant: any length is a key");
+    for part in parts {
+        mac.update(part);
     }
+    mac.finalize().into_bytes().into()
+}
+
+fn secret(bytes: &[u8]) -> Arc<SecretSlice<u8>> {
+    Arc::new(bytes.to_vec().into())
 }

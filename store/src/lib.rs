@@ -3,23 +3,40 @@
 //! One `events` table in one gap-free global order, written by one fenced writer through group
 //! commit, read by stream and by position. This crate does not know what an order is.
 
+mod beside;
+#[cfg(feature = "cluster")]
+pub mod cluster;
+mod codec;
 pub mod committer;
+pub mod cqrs;
 pub mod error;
+pub mod hash_chain;
 pub mod keys;
 pub mod leadership;
+mod notify;
+mod read;
 pub mod recorded;
+pub mod seal;
+mod snapshot;
 pub mod store;
 pub mod submission;
 pub mod subscription;
+mod tenure;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod upcast;
+pub mod verify;
 
-pub use committer::Writer;
+pub use committer::{Writer, WriterStats};
+pub use cqrs::PostgresEventStore;
 pub use error::{AppendError, StoreError};
 pub use keys::{Keyring, MasterKey, NewKey, SubjectKey};
-pub use leadership::{Leadership, Role};
+pub use leadership::{Leadership, LeadershipConfig, Role};
 pub use recorded::{Metadata, Recorded, StreamId};
 pub use store::{Head, Loaded, Snapshot, Store, StoreConfig};
 pub use submission::{
-    Committed, IdempotencyRow, NewEvent, SecretRow, StreamAppend, StreamHandle, Submission,
-    UniqueRow,
+    ChainHead, Committed, IdempotencyRow, NewEvent, SecretRow, StreamAppend, StreamHandle,
+    Submission, UniqueRow,
 };
 pub use subscription::Subscription;
+pub use upcast::Upcasters;

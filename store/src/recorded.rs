@@ -1,6 +1,10 @@
 //! Events as they stand in the book.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -25,6 +29,26 @@ impl StreamId {
             aggregate_id: aggregate_id.to_string().into(),
         }
     }
+
+    /// Reads what `Display` writes. Types hold no dash, ids may.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (aggregate_type, aggregate_id) = text.split_once('-')?;
+        let named = !aggregate_type.is_empty() && !aggregate_id.is_empty();
+        named.then(|| Self::new(intern(aggregate_type), aggregate_id))
+    }
+}
+
+/// The one lasting copy of a name. For names of types alone: there are few, and they stay.
+pub(crate) fn intern(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let lasting: &'static str = Box::leak(Box::from(name));
+    names.insert(lasting);
+    lasting
 }
 
 impl fmt::Display for StreamId {
@@ -59,6 +83,12 @@ impl Metadata {
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         self.0.insert(key.to_owned(), value.into());
         self
+    }
+
+    /// The JSON text that is stored and hashed.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("invariant: a map of strings is JSON")
     }
 }
 

@@ -1,18 +1,22 @@
-//! The book's front door: connecting, reading, snapshots, idempotency look-ups.
+//! The book's front door: connecting, migrating, and what is shared by every handle.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgPool, postgres::PgConnectOptions};
-use tokio::sync::watch;
-use uuid::Uuid;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     error::StoreError,
     keys::{Keyring, MasterKey},
+    notify::{self, Committed},
     recorded::{Recorded, StreamId},
-    submission::{IdempotencyRow, StreamHandle},
+    submission::StreamHandle,
     subscription::Subscription,
+    upcast::Upcasters,
 };
 
 /// How to connect.
@@ -27,7 +31,24 @@ pub struct StoreConfig {
 
 /// A handle on the book. Cheap to clone.
 #[derive(Clone)]
-pub struct Store;
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: PgConnectOptions,
+    pool: PgPool,
+    keys: Keyring,
+    upcasters: Upcasters,
+    committed: Committed,
+    listener: JoinHandle<()>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
 
 /// The head row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +59,8 @@ pub struct Head {
     pub epoch: i64,
     /// Address of the writer.
     pub leader: Option<String>,
+    /// When the last batch was recorded.
+    pub recorded_at: DateTime<Utc>,
 }
 
 /// A cache of committed state.
@@ -71,8 +94,37 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when Postgres cannot be reached.
     pub async fn connect(config: StoreConfig) -> Result<Self, StoreError> {
-        let _ = config;
-        todo!("store")
+        Self::connect_with(config, Upcasters::current()).await
+    }
+
+    /// As [`Store::connect`], with other upcasters than Daybook's own.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when Postgres cannot be reached.
+    pub async fn connect_with(
+        config: StoreConfig,
+        upcasters: Upcasters,
+    ) -> Result<Self, StoreError> {
+        let pool = PgPoolOptions::new()
+            // One more, for the listener, which keeps its own.
+            .max_connections(config.connections_max.saturating_add(1))
+            .connect_with(config.options.clone())
+            .await?;
+        let keys = Keyring::new(pool.clone(), &config.master_key);
+        let committed = Committed::default();
+        let listener = tokio::spawn(notify::listen(pool.clone(), committed.clone()));
+        let options = config.options;
+        let inner = Inner {
+            options,
+            pool,
+            keys,
+            upcasters,
+            committed,
+            listener,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Brings the schema up to date. Safe beside other nodes (advisory lock).
@@ -80,19 +132,21 @@ impl Store {
     /// # Errors
     /// [`StoreError::Migration`].
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        todo!("store")
+        sqlx::migrate!("../migrations").run(self.pool()).await?;
+        self.inner.committed.advance(self.head().await?.position);
+        Ok(())
     }
 
     /// The reading pool, for projections and read models.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
-        todo!("store")
+        &self.inner.pool
     }
 
     /// Data keys and look-up hashes.
     #[must_use]
     pub fn keys(&self) -> &Keyring {
-        todo!("store")
+        &self.inner.keys
     }
 
     /// The head row.
@@ -100,166 +154,40 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn head(&self) -> Result<Head, StoreError> {
-        todo!("store")
+        let sql = "select position, epoch, leader_address, recorded_at from public.head";
+        let (position, epoch, leader, recorded_at) =
+            sqlx::query_as(sql).fetch_one(self.pool()).await?;
+        Ok(Head {
+            position,
+            epoch,
+            leader,
+            recorded_at,
+        })
     }
 
     /// Last position known to be committed, moving forward: by this node's own commits, NOTIFY and
     /// polling.
     #[must_use]
     pub fn committed(&self) -> watch::Receiver<i64> {
-        todo!("store")
-    }
-
-    /// Snapshot and tail of a stream.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn load(&self, stream: &StreamId, state_version: i32) -> Result<Loaded, StoreError> {
-        let _ = (stream, state_version);
-        todo!("store")
-    }
-
-    /// A stream's events after `after_sequence`, upcast.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn read_stream(
-        &self,
-        stream: &StreamId,
-        after_sequence: i64,
-        limit: i64,
-    ) -> Result<Vec<Recorded>, StoreError> {
-        let _ = (stream, after_sequence, limit);
-        todo!("store")
-    }
-
-    /// Events after `after_position`, contiguous, upcast.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] on a gap.
-    pub async fn read_all(
-        &self,
-        after_position: i64,
-        limit: i64,
-    ) -> Result<Vec<Recorded>, StoreError> {
-        let _ = (after_position, limit);
-        todo!("store")
+        self.inner.committed.subscribe()
     }
 
     /// Events by position, from the one after `after_position`, catching up and then live.
     #[must_use]
     pub fn subscribe(&self, after_position: i64) -> Subscription {
-        let _ = after_position;
-        todo!("store")
+        Subscription::new(self.clone(), after_position)
     }
 
-    /// Keeps snapshots, each replacing an older one of its stream.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), StoreError> {
-        let _ = snapshots;
-        todo!("store")
+    /// How the committer and the campaign connect: each has a connection of its own.
+    pub(crate) fn options(&self) -> &PgConnectOptions {
+        &self.inner.options
     }
 
-    /// All snapshots of one aggregate type and state version, for recovery at start, in pages by
-    /// `aggregate_id`.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn snapshots_page(
-        &self,
-        aggregate_type: &'static str,
-        state_version: i32,
-        after_aggregate_id: &str,
-        limit: i64,
-    ) -> Result<Vec<Snapshot>, StoreError> {
-        let _ = (aggregate_type, state_version, after_aggregate_id, limit);
-        todo!("store")
+    pub(crate) fn upcasters(&self) -> &Upcasters {
+        &self.inner.upcasters
     }
 
-    /// The position up to which every stream's events are covered by its snapshot (0: none).
-    /// Recovery folds what comes after it.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn snapshot_floor(&self, aggregate_type: &'static str) -> Result<i64, StoreError> {
-        let _ = aggregate_type;
-        todo!("store")
-    }
-
-    /// Moves that position forward.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn set_snapshot_floor(
-        &self,
-        aggregate_type: &'static str,
-        position: i64,
-    ) -> Result<(), StoreError> {
-        let _ = (aggregate_type, position);
-        todo!("store")
-    }
-
-    /// Unexpired answers that a hot aggregate carries.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn idempotency_of(
-        &self,
-        aggregate_id: &str,
-        since: DateTime<Utc>,
-    ) -> Result<Vec<IdempotencyRow>, StoreError> {
-        let _ = (aggregate_id, since);
-        todo!("store")
-    }
-
-    /// One stored answer.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn idempotency(
-        &self,
-        scope: &str,
-        key: &str,
-    ) -> Result<Option<IdempotencyRow>, StoreError> {
-        let _ = (scope, key);
-        todo!("store")
-    }
-
-    /// Deletes answers recorded before `before`; returns how many.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn expire_idempotency(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        let _ = before;
-        todo!("store")
-    }
-
-    /// Who owns a unique value.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn unique_owner(&self, kind: &str, value: &str) -> Result<Option<Uuid>, StoreError> {
-        let _ = (kind, value);
-        todo!("store")
-    }
-
-    /// A subject's secret.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn secret(&self, subject: Uuid, name: &str) -> Result<Option<String>, StoreError> {
-        let _ = (subject, name);
-        todo!("store")
-    }
-
-    /// The next account numbers, from a sequence (100001…).
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn next_account_numbers(&self, count: i64) -> Result<Vec<u64>, StoreError> {
-        let _ = count;
-        todo!("store")
+    pub(crate) fn advance_committed(&self, position: i64) {
+        self.inner.committed.advance(position);
     }
 }

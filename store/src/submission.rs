@@ -1,8 +1,12 @@
 //! What a shard hands to the committer.
 
 use std::sync::{
-    Arc, Mutex,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
+};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use chrono::{DateTime, Utc};
@@ -60,6 +64,28 @@ impl StreamHandle {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
+    }
+
+    /// The committed end of the stream, as far as this handle has seen it.
+    #[must_use]
+    pub fn head(&self) -> ChainHead {
+        // A panic elsewhere cannot leave two plain values half-changed.
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_head(&self, head: ChainHead) {
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = head;
+    }
+
+    /// Refuses from now on what was decided on `generation`. One that is past already stays: what
+    /// the owner decided after reloading must not fall with what it decided before.
+    pub(crate) fn invalidate(&self, generation: u64) {
+        let next = generation.saturating_add(1);
+        let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+        // A failed exchange is the case above.
+        let _raised = self
+            .generation
+            .compare_exchange(generation, next, success, failure);
     }
 }
 
@@ -149,4 +175,60 @@ pub struct Submission {
     pub secrets: Vec<SecretRow>,
     /// Told the outcome.
     pub on_outcome: OnOutcome,
+}
+
+impl Submission {
+    /// One command's events, with nothing beside them.
+    #[must_use]
+    pub fn new(appends: Vec<StreamAppend>, metadata: Arc<Metadata>, on_outcome: OnOutcome) -> Self {
+        Self {
+            appends,
+            rests_on: Vec::new(),
+            metadata,
+            idempotency: None,
+            uniques: Vec::new(),
+            keys: Vec::new(),
+            secrets: Vec::new(),
+            on_outcome,
+        }
+    }
+
+    pub(crate) fn events(&self) -> usize {
+        self.appends.iter().map(|append| append.events.len()).sum()
+    }
+
+    /// About what it sends to Postgres.
+    pub(crate) fn bytes(&self) -> usize {
+        let events = self.appends.iter().flat_map(|append| &append.events);
+        let payloads: usize = events.map(|event| event.payload.len()).sum();
+        payloads + self.idempotency.as_ref().map_or(0, |row| row.body.len())
+    }
+
+    /// Nothing of it was appended: whatever was decided on top of it must not be either.
+    pub(crate) fn fail(self, error: AppendError) {
+        for append in &self.appends {
+            append.handle.invalidate(append.generation);
+        }
+        answer(self.on_outcome, Err(error));
+    }
+
+    pub(crate) fn succeed(self, committed: Committed) {
+        answer(self.on_outcome, Ok(committed));
+    }
+}
+
+impl fmt::Debug for Submission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submission")
+            .field("appends", &self.appends)
+            .field("idempotency", &self.idempotency)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A panic in a caller's code must not take the writer of the book along.
+fn answer(on_outcome: OnOutcome, outcome: Result<Committed, AppendError>) {
+    if catch_unwind(AssertUnwindSafe(|| on_outcome(outcome))).is_err() {
+        tracing::error!("a submission's on_outcome panicked");
+    }
 }

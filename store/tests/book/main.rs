@@ -1,0 +1,14 @@
+//! The book on a real Postgres: what it promises, and what it does when Postgres, the network or
+//! another node misbehave.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod appending;
+mod guarding;
+mod interop;
+mod leading;
+mod outages;
+mod reading;
+mod refusing;
+mod sealing;
+mod support;
