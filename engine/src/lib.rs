@@ -1,1 +1,37 @@
-//! engine
+//! The live runtime: accounts as single-writer state in shards, the trigger book, recovery and
+//! snapshots, and scenarios on a virtual clock.
+//!
+//! A shard decides on the state in its memory, evolves it at once, and hands the events to the
+//! store's committer; the answer goes out when they are in the book. Nothing here knows where
+//! quotes come from, and nothing here writes SQL.
+
+pub mod clock;
+mod config;
+pub mod desk;
+#[cfg(test)]
+mod desk_tests;
+mod engine;
+mod error;
+mod instruments;
+mod load;
+mod people;
+mod recovery;
+mod request;
+mod saver;
+pub mod scenario;
+mod shard;
+mod shared;
+mod sweeper;
+pub mod trigger_book;
+#[cfg(test)]
+mod trigger_book_tests;
+mod watches;
+
+pub use config::EngineConfig;
+pub use engine::Engine;
+pub use error::EngineError;
+pub use request::{
+    Answer, ClientRequest, IdempotencyRequest, NewAccount, Origin, Outcome, RegisterRequest,
+    Render, RenderClient, Reply, Request,
+};
+pub use shared::STATE_VERSION;

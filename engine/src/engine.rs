@@ -1,0 +1,232 @@
+//! The engine's handle: starting, passing on, stopping.
+
+use std::{sync::Arc, time::Duration};
+
+use daybook_domain::{Instrument, Market, Quote};
+use daybook_store::{Store, Writer};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot, watch},
+    task::{AbortHandle, JoinHandle},
+    time::timeout,
+};
+
+use crate::{
+    clock::{Clock, SystemClock},
+    config::EngineConfig,
+    error::EngineError,
+    instruments,
+    people::People,
+    recovery,
+    request::{ClientRequest, RegisterRequest, Reply, Request},
+    saver::Saver,
+    shard::{self, Note, Outlets, Pending, Recovered},
+    shared::{LOADS_MAX, Shared, shard_of},
+    sweeper::{self, Sweeper},
+};
+
+/// How long a stop may take: longer, and recovery does at the next start what was left.
+const STOP_MAX: Duration = Duration::from_secs(15);
+
+/// A handle on the running engine. Cheap to clone; the engine stops when the last is gone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shards: Vec<Outlets>,
+    people: People,
+    instruments: Vec<Arc<Instrument>>,
+    shared: Arc<Shared>,
+    failure: watch::Receiver<Option<String>>,
+    sweeper: AbortHandle,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.sweeper.abort();
+    }
+}
+
+impl Engine {
+    /// Recovers everything that rests in the book, then runs the shards.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the book cannot be read, or the seeds not be listed.
+    pub async fn start(
+        store: Store,
+        writer: Writer,
+        config: EngineConfig,
+    ) -> Result<Self, EngineError> {
+        Self::start_with_clock(store, writer, config, Arc::new(SystemClock)).await
+    }
+
+    /// As [`Engine::start`], on another clock.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the book cannot be read, or the seeds not be listed.
+    pub async fn start_with_clock(
+        store: Store,
+        writer: Writer,
+        config: EngineConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, EngineError> {
+        let saver = Saver::start(store.clone());
+        let shared = Arc::new(Shared {
+            store,
+            writer,
+            config,
+            clock,
+            saver,
+            loads: Semaphore::new(LOADS_MAX),
+        });
+        let instruments = instruments::recover(&shared).await?;
+        let recovered = recovery::recover(&shared).await?;
+        tracing::info!(
+            accounts = recovered.len(),
+            instruments = instruments.len(),
+            "recovered"
+        );
+        let market = Market::new(instruments.iter().cloned());
+        let (shards, failure) = run_shards(&shared, &market, recovered);
+        let notes = shards.iter().map(|shard| shard.notes.clone()).collect();
+        let sweeper = Sweeper::new(shared.clone(), notes);
+        let sweeper = tokio::spawn(sweeper.run()).abort_handle();
+        let inner = Inner {
+            people: People::new(shared.clone()),
+            shards,
+            instruments,
+            shared,
+            failure,
+            sweeper,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Takes in a quote: every one, in order; waits while a shard is behind.
+    pub async fn quote(&self, quote: Quote) {
+        for shard in &self.inner.shards {
+            // A shard that has ended takes no quotes; `failed` tells.
+            let _ended = shard.quotes.send(quote).await;
+        }
+    }
+
+    /// Executes a command on an account.
+    ///
+    /// # Errors
+    /// [`EngineError`]; nothing was appended then.
+    pub async fn execute(&self, request: Request) -> Result<Reply, EngineError> {
+        let shards = &self.inner.shards;
+        let shard = &shards[shard_of(request.client_id, shards.len())];
+        let (reply, answered) = oneshot::channel();
+        let pending = Pending {
+            request: Box::new(request),
+            reply,
+            retried: false,
+        };
+        shard
+            .commands
+            .try_send(pending)
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => {
+                    metrics::counter!("daybook_engine_overloaded_total").increment(1);
+                    EngineError::Overloaded
+                }
+                mpsc::error::TrySendError::Closed(_) => EngineError::Unavailable,
+            })?;
+        answered.await.map_err(|_ended| EngineError::Unavailable)?
+    }
+
+    /// Registers a client and opens its accounts, in one append.
+    ///
+    /// # Errors
+    /// [`EngineError`]; nothing was appended then.
+    pub async fn register(&self, request: RegisterRequest) -> Result<Reply, EngineError> {
+        self.inner.people.register(request).await
+    }
+
+    /// Executes a command on a client's stream.
+    ///
+    /// # Errors
+    /// [`EngineError`]; nothing was appended then.
+    pub async fn client(&self, request: ClientRequest) -> Result<Reply, EngineError> {
+        self.inner.people.execute(request).await
+    }
+
+    /// The instruments of the book, by name.
+    #[must_use]
+    pub fn instruments(&self) -> Vec<Arc<Instrument>> {
+        self.inner.instruments.clone()
+    }
+
+    /// Waits until a shard has failed. A node whose engine has failed must stop: part of its
+    /// accounts are not served and their triggers not watched.
+    pub async fn failed(&self) -> String {
+        let mut failure = self.inner.failure.clone();
+        let failed = failure.wait_for(Option::is_some).await;
+        match failed.map(|failure| failure.clone()) {
+            Ok(Some(reason)) => reason,
+            // All shards have ended as they were told.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Answers what has been taken in, keeps snapshots, and ends the shards. Requests that come
+    /// later are answered with [`EngineError::Unavailable`].
+    pub async fn shutdown(&self) {
+        self.inner.sweeper.abort();
+        let ended = self.inner.shards.iter().map(|shard| {
+            let (done, ended) = oneshot::channel();
+            let told = shard.notes.send(Note::Stop(done)).is_ok();
+            async move { told && ended.await.is_ok() }
+        });
+        let ended = futures::future::join_all(ended.collect::<Vec<_>>());
+        let keep = async {
+            if ended.await.into_iter().all(|ended| ended) {
+                sweeper::move_floor_after(&self.inner.shared, None).await;
+            }
+        };
+        if timeout(STOP_MAX, keep).await.is_err() {
+            tracing::warn!("the engine did not stop in time: the next start recovers more");
+        }
+    }
+}
+
+fn run_shards(
+    shared: &Arc<Shared>,
+    market: &Market,
+    recovered: Vec<Recovered>,
+) -> (Vec<Outlets>, watch::Receiver<Option<String>>) {
+    let count = shared.config.shards.max(1);
+    let mut homes: Vec<Vec<Recovered>> = std::iter::repeat_with(Vec::new).take(count).collect();
+    for found in recovered {
+        if let Some(terms) = &found.account.terms {
+            homes[shard_of(terms.client_id, count)].push(found);
+        }
+    }
+    let (failure, told) = watch::channel(None);
+    let failure = Arc::new(failure);
+    let mut shards = Vec::with_capacity(count);
+    for (index, home) in homes.into_iter().enumerate() {
+        let (shard, inlets, outlets) = shard::make(index, market.clone(), shared.clone(), home);
+        let running = tokio::spawn(shard.run(inlets));
+        tokio::spawn(watch_over(index, running, failure.clone()));
+        shards.push(outlets);
+    }
+    (shards, told)
+}
+
+async fn watch_over(
+    index: usize,
+    running: JoinHandle<()>,
+    failure: Arc<watch::Sender<Option<String>>>,
+) {
+    if let Err(error) = running.await
+        && error.is_panic()
+    {
+        tracing::error!(%error, shard = index, "a shard has failed");
+        failure.send_replace(Some(format!("shard {index} has failed: {error}")));
+    }
+}

@@ -1,0 +1,278 @@
+//! Registration and the clients' own streams, which are loaded when somebody asks.
+//!
+//! Personal data leaves this file sealed: in events, and nowhere in metadata.
+
+use std::{hash::BuildHasher, sync::Arc};
+
+use daybook_domain::{
+    Account, AccountCommand, Client, ClientCommand, ClientEvent, ClientId, Market, Timestamp,
+    account::Context,
+};
+use daybook_store::{
+    AppendError, Committed, IdempotencyRow, NewEvent, SecretRow, StreamAppend, StreamHandle,
+    StreamId, SubjectKey, Submission, UniqueRow,
+};
+use tokio::sync::{Mutex, oneshot};
+
+use crate::{
+    error::EngineError,
+    request::{Answer, ClientRequest, IdempotencyRequest, NewAccount, RegisterRequest, Reply},
+    shard::stored_answer,
+    shared::{CLIENT, Shared, account_stream, json, metadata_of, new_event},
+};
+
+/// Clients have no snapshots: their streams are short.
+const NO_SNAPSHOTS: i32 = 0;
+/// Clients that may be worked on at once.
+const STRIPES: usize = 64;
+
+/// Serialises the commands of each client.
+pub(crate) struct People {
+    shared: Arc<Shared>,
+    stripes: Vec<Mutex<()>>,
+}
+
+impl People {
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let stripes = (0..STRIPES).map(|_| Mutex::new(())).collect();
+        Self { shared, stripes }
+    }
+
+    /// Registers a client and opens its accounts, in one append.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn register(&self, request: RegisterRequest) -> Result<Reply, EngineError> {
+        let at = self.shared.clock.now();
+        let mut appends = vec![self.registration(&request, at)?];
+        for account in &request.accounts {
+            appends.push(self.opening(&request, account, at)?);
+        }
+        let mut uniques = vec![UniqueRow {
+            kind: "email",
+            value: request.email_hash,
+            owner: request.client_id.0,
+        }];
+        uniques.extend(request.accounts.iter().map(|account| UniqueRow {
+            kind: "account_number",
+            value: account.number.to_string(),
+            owner: account.account_id.0,
+        }));
+        let committed = self
+            .append(Submission {
+                appends,
+                rests_on: Vec::new(),
+                metadata: metadata_of(&request.origin, type_of("Register")),
+                idempotency: None,
+                uniques,
+                keys: vec![request.new_key],
+                secrets: vec![SecretRow {
+                    subject: request.client_id.0,
+                    name: "password",
+                    value: request.password_hash,
+                }],
+                on_outcome: Box::new(|_| {}),
+            })
+            .await?;
+        Ok(Reply {
+            status: 201,
+            body: String::new(),
+            position: committed.position,
+            replayed: false,
+        })
+    }
+
+    /// Executes a command on a client's stream.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn execute(&self, request: ClientRequest) -> Result<Reply, EngineError> {
+        let hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
+        let stripe = hasher.hash_one(request.client_id) % STRIPES as u64;
+        let _turn = self.stripes[usize::try_from(stripe).unwrap_or(0)]
+            .lock()
+            .await;
+        if let Some(key) = &request.idempotency
+            && let Some(row) = self.shared.store.idempotency(&key.scope, &key.key).await?
+            && row.request_hash == key.request_hash
+        {
+            return stored_answer(&self.shared.store, key).await;
+        }
+        let (client, handle) = self.load(request.client_id, &request.key).await?;
+        let at = self.shared.clock.now();
+        let (answer, events) = match client.decide(&request.command, at) {
+            Ok(events) => {
+                let mut after = client;
+                events.iter().for_each(|event| after.evolve(event));
+                ((request.render)(Ok(&after)), events)
+            }
+            Err(rejection) => ((request.render)(Err(&rejection)), Vec::new()),
+        };
+        let command = type_of(name_of(&request.command));
+        let mut submission = Submission {
+            appends: Vec::new(),
+            rests_on: vec![(handle.clone(), handle.generation())],
+            metadata: metadata_of(&request.origin, command),
+            idempotency: answer_row(&request, &answer),
+            uniques: Vec::new(),
+            keys: Vec::new(),
+            secrets: Vec::new(),
+            on_outcome: Box::new(|_| {}),
+        };
+        if !events.is_empty() {
+            let sealed = seal(&events, &request.key)?;
+            submission.appends = vec![append_of(handle, sealed)];
+        }
+        match self.append(submission).await {
+            Ok(committed) => Ok(Reply {
+                status: answer.status,
+                body: answer.body,
+                position: committed.position,
+                replayed: false,
+            }),
+            Err(AppendError::IdempotencyKeyUsed) => self.answer_again(&request.idempotency).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn answer_again(&self, key: &Option<IdempotencyRequest>) -> Result<Reply, EngineError> {
+        match key {
+            Some(key) => stored_answer(&self.shared.store, key).await,
+            None => Err(EngineError::Unavailable),
+        }
+    }
+
+    fn registration(
+        &self,
+        request: &RegisterRequest,
+        at: Timestamp,
+    ) -> Result<StreamAppend, EngineError> {
+        let command = ClientCommand::Register(request.registration.clone());
+        let events = Client::default().decide(&command, at);
+        let events = events.map_err(EngineError::ClientRefused)?;
+        let handle = StreamHandle::new(client_stream(request.client_id), Default::default());
+        Ok(append_of(handle, seal(&events, &request.key)?))
+    }
+
+    fn opening(
+        &self,
+        request: &RegisterRequest,
+        new: &NewAccount,
+        at: Timestamp,
+    ) -> Result<StreamAppend, EngineError> {
+        let open = AccountCommand::Open {
+            client_id: request.client_id,
+            number: new.number,
+            kind: new.kind,
+            mode: new.mode,
+            currency: new.currency,
+            leverage: new.leverage,
+        };
+        let fund = new
+            .funds
+            .map(|(bucket, amount)| AccountCommand::AdjustFunds {
+                bucket,
+                amount,
+                notes: None,
+                by: request.origin.actor.clone(),
+            });
+        // Opening and funding look at no quote.
+        let market = Market::default();
+        let context = Context {
+            at,
+            market: &market,
+            rules: &self.shared.config.rules,
+        };
+        let mut account = Account::default();
+        let mut events = Vec::new();
+        for command in std::iter::once(open).chain(fund) {
+            let decision = account.decide(&command, &context);
+            if let Some(refusal) = decision.refusal {
+                return Err(EngineError::AccountRefused(refusal));
+            }
+            for event in &decision.events {
+                account.evolve(event);
+                events.push(new_event(event.event_type(), json(event)));
+            }
+        }
+        let handle = StreamHandle::new(account_stream(new.account_id), Default::default());
+        Ok(append_of(handle, events))
+    }
+
+    async fn load(
+        &self,
+        client_id: ClientId,
+        key: &SubjectKey,
+    ) -> Result<(Client, Arc<StreamHandle>), EngineError> {
+        let stream = client_stream(client_id);
+        let loaded = self.shared.store.load(&stream, NO_SNAPSHOTS).await?;
+        if loaded.tail.is_empty() {
+            return Err(EngineError::NotFound);
+        }
+        let mut client = Client::default();
+        for recorded in &loaded.tail {
+            let opened = key.open_fields(&recorded.payload)?;
+            let event: ClientEvent = serde_json::from_str(&opened).map_err(|error| {
+                EngineError::Corrupt(format!("position {}: {error}", recorded.position))
+            })?;
+            client.evolve(&event);
+        }
+        Ok((client, loaded.handle))
+    }
+
+    async fn append(&self, mut submission: Submission) -> Result<Committed, AppendError> {
+        let (outcome, told) = oneshot::channel();
+        submission.on_outcome = Box::new(move |result| {
+            let _gone = outcome.send(result);
+        });
+        self.shared.writer.submit(submission);
+        told.await.map_err(|_ended| AppendError::Unavailable)?
+    }
+}
+
+fn answer_row(request: &ClientRequest, answer: &Answer) -> Option<IdempotencyRow> {
+    let key = request.idempotency.as_ref().filter(|_| answer.keep)?;
+    Some(IdempotencyRow {
+        scope: key.scope.clone(),
+        key: key.key.clone(),
+        aggregate_id: request.client_id.to_string(),
+        request_hash: key.request_hash,
+        status: answer.status,
+        body: answer.body.clone(),
+        position: 0,
+    })
+}
+
+fn seal(events: &[ClientEvent], key: &SubjectKey) -> Result<Vec<NewEvent>, EngineError> {
+    let sealed = events.iter().map(|event| {
+        let payload = key.seal_fields(&json(event), event.personal_fields())?;
+        Ok(new_event(event.event_type(), payload))
+    });
+    sealed.collect()
+}
+
+fn append_of(handle: Arc<StreamHandle>, events: Vec<NewEvent>) -> StreamAppend {
+    StreamAppend {
+        generation: handle.generation(),
+        first_sequence: handle.head().sequence + 1,
+        handle,
+        events,
+    }
+}
+
+fn client_stream(id: ClientId) -> StreamId {
+    StreamId::new(CLIENT, id)
+}
+
+/// The command as metadata keeps it: its type alone, for what it carries is personal.
+fn type_of(name: &str) -> String {
+    format!(r#"{{"type":"{name}"}}"#)
+}
+
+const fn name_of(command: &ClientCommand) -> &'static str {
+    match command {
+        ClientCommand::Register(_) => "Register",
+        ClientCommand::ChangeDefaultAccount { .. } => "ChangeDefaultAccount",
+        ClientCommand::UpdateProfile { .. } => "UpdateProfile",
+    }
+}

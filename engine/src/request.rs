@@ -1,0 +1,148 @@
+//! What callers hand to the engine, and what they get back.
+
+use daybook_domain::{
+    Account, AccountCommand, AccountId, Client, ClientCommand, ClientId, ClientRejection, Currency,
+    Decimal, Timestamp,
+    account::{AccountKind, Bucket, Decision, PositionMode},
+    client::Registration,
+};
+use daybook_store::{NewKey, SubjectKey};
+
+/// Who asks, why and from where: kept with every event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// `client:{id}`, `crm:{operator}`, `system`, `cli`.
+    pub actor: String,
+    /// Why, in the field's terms: `place_order`.
+    pub reason: String,
+    /// The request that caused it.
+    pub correlation_id: String,
+    /// Address, sealed under the client's key.
+    pub ip: Option<String>,
+    /// User agent, sealed under the client's key.
+    pub user_agent: Option<String>,
+}
+
+/// A key under which the answer is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyRequest {
+    /// Caller and route: `{client_id} POST /trading/order`.
+    pub scope: String,
+    /// The caller's key.
+    pub key: String,
+    /// SHA-256 of path and body.
+    pub request_hash: [u8; 32],
+}
+
+/// What was decided, for rendering the answer before the commit: it is stored beside the events.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'a> {
+    /// The account after the decision.
+    pub account: &'a Account,
+    /// The decision.
+    pub decision: &'a Decision,
+    /// When it was made.
+    pub at: Timestamp,
+}
+
+/// An answer, ready to be sent and stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Body, byte for byte.
+    pub body: String,
+    /// Whether an idempotency key keeps it: successes and refusals by a rule.
+    pub keep: bool,
+}
+
+/// Renders the answer to an account's command. Called again when a failed append makes the engine
+/// decide again, hence `Fn`.
+pub type Render = Box<dyn Fn(&Outcome<'_>) -> Answer + Send>;
+
+/// Renders the answer to a client's command.
+pub type RenderClient = Box<dyn Fn(Result<&Client, &ClientRejection>) -> Answer + Send>;
+
+/// A command to an account.
+pub struct Request {
+    /// Who asks; the account has to be theirs.
+    pub client_id: ClientId,
+    /// The account.
+    pub account_id: AccountId,
+    /// What is asked.
+    pub command: AccountCommand,
+    /// Who, why, from where.
+    pub origin: Origin,
+    /// The key of the answer, if the caller gave one.
+    pub idempotency: Option<IdempotencyRequest>,
+    /// Renders the answer.
+    pub render: Render,
+}
+
+/// What a caller gets, after the commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Body, byte for byte.
+    pub body: String,
+    /// Position it was committed at.
+    pub position: i64,
+    /// The answer was given before, to the same key.
+    pub replayed: bool,
+}
+
+/// An account to be opened with a registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAccount {
+    /// Its identifier.
+    pub account_id: AccountId,
+    /// Its number, from the store's sequence.
+    pub number: u64,
+    /// Live or demo.
+    pub kind: AccountKind,
+    /// Hedging or netting.
+    pub mode: PositionMode,
+    /// Currency.
+    pub currency: Currency,
+    /// 1:`leverage`.
+    pub leverage: u32,
+    /// What it starts with.
+    pub funds: Option<(Bucket, Decimal)>,
+}
+
+/// A person signs up.
+pub struct RegisterRequest {
+    /// The new client.
+    pub client_id: ClientId,
+    /// What is known of them.
+    pub registration: Registration,
+    /// Keyed hash of the address: unique.
+    pub email_hash: String,
+    /// Argon2id hash of the password.
+    pub password_hash: String,
+    /// Accounts opened in the same append.
+    pub accounts: Vec<NewAccount>,
+    /// The client's data key.
+    pub key: SubjectKey,
+    /// The same, wrapped, to be stored.
+    pub new_key: NewKey,
+    /// Who, why, from where.
+    pub origin: Origin,
+}
+
+/// A command to a client's own stream.
+pub struct ClientRequest {
+    /// Whose.
+    pub client_id: ClientId,
+    /// What is asked.
+    pub command: ClientCommand,
+    /// The client's data key.
+    pub key: SubjectKey,
+    /// Who, why, from where.
+    pub origin: Origin,
+    /// The key of the answer, if the caller gave one.
+    pub idempotency: Option<IdempotencyRequest>,
+    /// Renders the answer.
+    pub render: RenderClient,
+}

@@ -1,0 +1,106 @@
+//! From a file's terms and settings to the domain's, with the defaults of the contract.
+
+use std::sync::Arc;
+
+use daybook_domain::{
+    Currency, Decimal, Instrument, Rules, Symbol,
+    instrument::{AssetClass, Commission, CommissionBasis, seed},
+    session::SessionPlan,
+};
+
+use super::{
+    ScenarioError,
+    file::{File, InstrumentIn, Settings},
+    number::{Field, Number},
+};
+
+/// Instruments of the file, then the seeded ones that it does not name.
+pub(super) fn instruments(file: &File) -> Result<Vec<Arc<Instrument>>, ScenarioError> {
+    let named = file.instruments.iter();
+    let named = named.map(|(symbol, terms)| instrument(*symbol, terms).map(Arc::new));
+    let mut instruments = named.collect::<Result<Vec<_>, _>>()?;
+    let others = seed()
+        .into_iter()
+        .filter(|terms| !file.instruments.contains_key(&terms.symbol));
+    instruments.extend(others.map(Arc::new));
+    Ok(instruments)
+}
+
+fn instrument(symbol: Symbol, terms: &InstrumentIn) -> Result<Instrument, ScenarioError> {
+    let text = symbol.as_str();
+    let base = terms.base.or_else(|| Currency::parse(text.get(..3)?).ok());
+    let quote = terms.quote.or_else(|| Currency::parse(text.get(3..)?).ok());
+    let (Some(base), Some(quote)) = (base, quote) else {
+        let what = format!("instruments.{symbol}: base and quote are needed");
+        return Err(ScenarioError::Invalid(what));
+    };
+    let or = |number: Option<Number>, default: Decimal| number.map_or(default, |number| number.0);
+    let hundredth = Decimal::new(1, 2);
+    Ok(Instrument {
+        symbol,
+        name: terms.name.clone().unwrap_or_else(|| text.to_owned()),
+        class: terms.class,
+        base,
+        quote,
+        digits: terms.digits.unwrap_or(5),
+        contract_size: or(
+            terms.contract_size,
+            Decimal::ONE_HUNDRED * Decimal::ONE_THOUSAND,
+        ),
+        min_volume: or(terms.min_volume, hundredth),
+        max_volume: or(terms.max_volume, Decimal::ONE_HUNDRED),
+        volume_step: or(terms.volume_step, hundredth),
+        // Nothing said: the account's leverage decides alone.
+        max_leverage: terms.max_leverage.unwrap_or(u32::MAX),
+        margin_rate: or(terms.margin_rate, Decimal::ONE),
+        hedged_contract_size: or(terms.hedged_contract_size, Decimal::ZERO),
+        spread_markup: or(terms.spread_markup, Decimal::ZERO),
+        slippage: or(terms.slippage, Decimal::ZERO),
+        commission: commission(symbol, terms.commission_rate)?,
+        swap_long: or(terms.swap_long, Decimal::ZERO),
+        swap_short: or(terms.swap_short, Decimal::ZERO),
+        session: terms.session.unwrap_or(match terms.class {
+            AssetClass::Fx => SessionPlan::Fx,
+            AssetClass::Metal | AssetClass::Energy => SessionPlan::DailyBreak,
+            AssetClass::Index => SessionPlan::IndexUs,
+            AssetClass::Crypto => SessionPlan::Always,
+        }),
+        availability: terms.availability,
+    })
+}
+
+/// `commissionRate` is a fraction of notional per side.
+fn commission(symbol: Symbol, rate: Option<Number>) -> Result<Commission, ScenarioError> {
+    let Some(Number(rate)) = rate else {
+        return Ok(Commission::default());
+    };
+    let per_mille = rate.checked_mul(Decimal::ONE_THOUSAND);
+    let rate = per_mille
+        .filter(|rate| !rate.is_sign_negative())
+        .ok_or_else(|| {
+            ScenarioError::Invalid(format!("instruments.{symbol}.commissionRate: {rate}"))
+        })?;
+    Ok(Commission {
+        basis: CommissionBasis::PerMille,
+        rate,
+        ..Commission::default()
+    })
+}
+
+/// The house rules that the settings ask for.
+pub(super) fn rules(settings: &Settings) -> Rules {
+    let defaults = Rules::default();
+    Rules {
+        limit_fill: settings.limit_fill,
+        sessions: settings.sessions,
+        conversion: settings.conversion,
+        max_quote_age_ms: match settings.max_quote_age_ms {
+            Field::Absent => defaults.max_quote_age_ms,
+            Field::Null => None,
+            Field::Value(age) => Some(age),
+        },
+        orders_max: settings.orders_max.unwrap_or(defaults.orders_max),
+        positions_max: settings.positions_max.unwrap_or(defaults.positions_max),
+        rule_version: defaults.rule_version,
+    }
+}

@@ -1,0 +1,106 @@
+//! What every part of the engine knows: the book, the way into it, the settings and the clock.
+
+use std::{hash::BuildHasher, sync::Arc, time::Duration};
+
+use daybook_domain::{ClientId, Timestamp};
+use daybook_store::{Metadata, NewEvent, Store, StreamId, Writer};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::{clock::Clock, config::EngineConfig, request::Origin, saver::Saver};
+
+/// Loads at once.
+pub(crate) const LOADS_MAX: usize = 32;
+
+/// Aggregate types, as they stand in stream names.
+pub(crate) const ACCOUNT: &str = "account";
+pub(crate) const CLIENT: &str = "client";
+pub(crate) const INSTRUMENT: &str = "instrument";
+
+/// Shape of the events this build writes.
+pub(crate) const EVENT_VERSION: &str = "1.0";
+
+/// Shape of `Account` as snapshots keep it. Raise it with any change of the state's fields or of
+/// what `evolve` makes of an event: older snapshots are then passed over.
+pub const STATE_VERSION: i32 = 1;
+
+pub(crate) struct Shared {
+    pub store: Store,
+    pub writer: Writer,
+    pub config: EngineConfig,
+    pub clock: Arc<dyn Clock>,
+    pub saver: Saver,
+    /// Bounds the loads that run at once: after an outage every account may want one.
+    pub loads: Semaphore,
+}
+
+impl Shared {
+    /// Answers recorded before this are forgotten.
+    pub fn answers_since(&self) -> Timestamp {
+        self.ago(self.config.idempotency_ttl)
+    }
+
+    fn ago(&self, duration: Duration) -> Timestamp {
+        let now = self.clock.now();
+        let duration = chrono::Duration::from_std(duration).unwrap_or(chrono::Duration::MAX);
+        now.checked_sub_signed(duration)
+            .unwrap_or(Timestamp::MIN_UTC)
+    }
+}
+
+/// The shard that a client's accounts live in. Only this process uses it: it may change with every
+/// build.
+pub(crate) fn shard_of(client_id: ClientId, shards: usize) -> usize {
+    // Random bits of a UUIDv7 would do; a hash does for any identifier.
+    let hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
+    let hash = hasher.hash_one(client_id);
+    let shards = u64::try_from(shards.max(1)).unwrap_or(1);
+    usize::try_from(hash % shards).unwrap_or(0)
+}
+
+/// The stream of an account.
+pub(crate) fn account_stream(id: daybook_domain::AccountId) -> StreamId {
+    StreamId::new(ACCOUNT, id)
+}
+
+/// JSON text of what cannot fail to be written.
+pub(crate) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("invariant: our own types are valid JSON")
+}
+
+/// An event as the store takes it.
+pub(crate) fn new_event(event_type: &'static str, payload: String) -> NewEvent {
+    NewEvent {
+        event_type,
+        event_version: EVENT_VERSION,
+        payload,
+    }
+}
+
+/// Who, why, from where, and what was asked.
+pub(crate) fn metadata_of(origin: &Origin, command: String) -> Arc<Metadata> {
+    let mut metadata = Metadata::default()
+        .with(Metadata::ACTOR, origin.actor.as_str())
+        .with(Metadata::REASON, origin.reason.as_str())
+        .with(Metadata::CORRELATION_ID, origin.correlation_id.as_str())
+        .with(Metadata::COMMAND, command);
+    if let Some(ip) = &origin.ip {
+        metadata = metadata.with(Metadata::IP, ip.as_str());
+    }
+    if let Some(user_agent) = &origin.user_agent {
+        metadata = metadata.with(Metadata::USER_AGENT, user_agent.as_str());
+    }
+    Arc::new(metadata)
+}
+
+/// The engine itself acts, for `reason`.
+pub(crate) fn system_origin(actor: &str, reason: &str) -> Origin {
+    Origin {
+        actor: actor.to_owned(),
+        reason: reason.to_owned(),
+        correlation_id: Uuid::now_v7().to_string(),
+        ip: None,
+        user_agent: None,
+    }
+}

@@ -1,0 +1,14 @@
+//! The engine on a real Postgres.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed, and panicking is how it says so"
+)]
+
+mod failures;
+mod histories;
+mod idempotency;
+mod ownership;
+mod people;
+mod recovery;
+mod support;
