@@ -1,0 +1,200 @@
+//! Rows as readers get them, in the domain's types.
+
+use daybook_domain::{
+    AccountId, ClientId, Currency, DealId, Decimal, OrderId, PositionId, Symbol, Timestamp,
+    account::{
+        AccountKind, AccountTerms, Funds, Position, PositionMode, Ticket, event::CloseReason,
+    },
+    margin::FiguresInput,
+    quote::Side,
+};
+use serde::{Deserialize, Serialize};
+
+/// Whether an account may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountState {
+    /// Open for everything.
+    Active,
+}
+
+/// How far an order has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStatus {
+    /// Resting, triggered or not.
+    Working,
+    /// Filled whole.
+    Filled,
+    /// Ended without filling.
+    Cancelled,
+    /// Its time ran out.
+    Expired,
+    /// Refused by a rule, at placement or when it triggered.
+    Rejected,
+}
+
+/// One person. Personal fields are ciphertext under the client's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientRow {
+    /// Identifier.
+    pub client_id: ClientId,
+    /// Sealed.
+    pub email: String,
+    /// Sealed.
+    pub first_name: String,
+    /// Sealed.
+    pub last_name: String,
+    /// Sealed.
+    pub phone: Option<String>,
+    /// Sealed.
+    pub country: Option<String>,
+    /// Chosen default account.
+    pub default_account_id: Option<AccountId>,
+    /// When.
+    pub registered_at: Timestamp,
+    /// Position of the last event in this row.
+    pub position: i64,
+}
+
+/// One account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountRow {
+    /// Identifier.
+    pub account_id: AccountId,
+    /// Owner.
+    pub client_id: ClientId,
+    /// The number people use.
+    pub number: u64,
+    /// Live or demo.
+    pub kind: AccountKind,
+    /// Hedging or netting.
+    pub mode: PositionMode,
+    /// Currency of every amount.
+    pub currency: Currency,
+    /// 1:`leverage`.
+    pub leverage: u32,
+    /// Money.
+    pub funds: Funds,
+    /// Whether it may be used.
+    pub state: AccountState,
+    /// When it opened.
+    pub opened_at: Timestamp,
+    /// Position of its first event.
+    pub opened_position: i64,
+    /// Sequence of its last event.
+    pub sequence: i64,
+    /// Position of its last event.
+    pub position: i64,
+}
+
+impl AccountRow {
+    /// The terms, as the account's state has them.
+    #[must_use]
+    pub const fn terms(&self) -> AccountTerms {
+        AccountTerms {
+            client_id: self.client_id,
+            number: self.number,
+            kind: self.kind,
+            mode: self.mode,
+            currency: self.currency,
+            leverage: self.leverage,
+            opened_at: self.opened_at,
+        }
+    }
+
+    /// What `domain::margin::figures` needs.
+    #[must_use]
+    pub const fn figures_input<'a>(&'a self, positions: &'a [Position]) -> FiguresInput<'a> {
+        FiguresInput {
+            kind: self.kind,
+            currency: self.currency,
+            leverage: self.leverage,
+            funds: &self.funds,
+            positions,
+        }
+    }
+}
+
+/// One order, from its placement to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderRow {
+    /// Identifier.
+    pub order_id: OrderId,
+    /// Account.
+    pub account_id: AccountId,
+    /// Owner.
+    pub client_id: ClientId,
+    /// What was asked, as modified since.
+    pub ticket: Ticket,
+    /// How far it has come.
+    pub status: OrderStatus,
+    /// Whether its stop was touched.
+    pub triggered: bool,
+    /// Why it was rejected or cancelled.
+    pub reason: Option<String>,
+    /// The position it opened.
+    pub position_id: Option<PositionId>,
+    /// When it was placed.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Position of its first event.
+    pub created_position: i64,
+    /// Position of the last event in this row.
+    pub position: i64,
+}
+
+/// A position and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PositionState {
+    /// The position; its volume is zero once closed.
+    pub position: Position,
+    /// Account.
+    pub account_id: AccountId,
+    /// Owner.
+    pub client_id: ClientId,
+    /// When it was closed.
+    pub closed_at: Option<Timestamp>,
+}
+
+/// One deal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DealRow {
+    /// Identifier; names the execution receipt.
+    pub deal_id: DealId,
+    /// Account.
+    pub account_id: AccountId,
+    /// Owner.
+    pub client_id: ClientId,
+    /// The order that filled; none for a closing deal.
+    pub order_id: Option<OrderId>,
+    /// The position it opened, reduced or closed.
+    pub position_id: PositionId,
+    /// Instrument.
+    pub symbol: Symbol,
+    /// Side of the deal.
+    pub side: Side,
+    /// Lots.
+    pub volume: Decimal,
+    /// The price dealt at.
+    pub price: Decimal,
+    /// Currency of the amounts: the account's.
+    pub currency: Currency,
+    /// Price profit alone; zero for an opening deal.
+    pub realised: Decimal,
+    /// Commission charged.
+    pub commission: Decimal,
+    /// Swap posted.
+    pub swap: Decimal,
+    /// Why it closed; none for an opening deal.
+    pub reason: Option<CloseReason>,
+    /// When.
+    pub at: Timestamp,
+    /// Stream of its event, `account-{uuid}`.
+    pub stream: String,
+    /// Sequence of its event.
+    pub sequence: i64,
+    /// Position of its event.
+    pub position: i64,
+}

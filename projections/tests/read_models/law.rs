@@ -1,0 +1,210 @@
+//! Read models equal what the domain itself makes of the book.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use daybook_domain::{
+    AccountEvent, Decimal,
+    account::{AccountKind, Order},
+};
+use daybook_projections::{OrderRow, OrderStatus, Page};
+
+use crate::support::{Book, world::Trader};
+
+const EVERYTHING: Page = Page {
+    limit: 10_000,
+    cursor: None,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn read_models_equal_the_accounts_that_the_domain_folds() {
+    let mut book = Book::open(1).await;
+    let runners = book.run();
+    book.write(6_000).await;
+    book.caught_up().await;
+    assert_every_event_happened(&book);
+    for trader in &book.world.traders {
+        assert_account(&book, trader).await;
+        assert_positions(&book, trader).await;
+        assert_orders(&book, trader).await;
+        assert_deals(&book, trader).await;
+        assert_journal(&book, trader).await;
+    }
+    runners.stop().await;
+    book.assert_equal_to_the_book().await;
+}
+
+fn assert_every_event_happened(book: &Book) {
+    let histories = book.world.traders.iter().flat_map(|trader| &trader.history);
+    let happened: BTreeSet<_> = histories.map(AccountEvent::event_type).collect();
+    let all = [
+        "AccountOpened",
+        "FundsAdjusted",
+        "OrderCancelled",
+        "OrderExpired",
+        "OrderFilled",
+        "OrderModified",
+        "OrderPlaced",
+        "OrderRejected",
+        "OrderTriggered",
+        "PositionClosed",
+        "PositionOpened",
+        "PositionReduced",
+        "ProtectionChanged",
+    ];
+    assert_eq!(happened, BTreeSet::from(all));
+}
+
+async fn assert_account(book: &Book, trader: &Trader) {
+    let row = book
+        .reads
+        .account(trader.account_id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(Some(row.terms()), trader.account.terms);
+    assert_eq!(row.funds, trader.account.funds);
+    assert_eq!(row.sequence, trader.history.len() as i64);
+    let own = book.reads.accounts_of(trader.client_id).await.unwrap();
+    assert_eq!(own.len(), 2);
+    assert!(own[0].number < own[1].number, "oldest first");
+    assert!(own.contains(&row));
+}
+
+async fn assert_positions(book: &Book, trader: &Trader) {
+    let open = book.reads.positions(trader.account_id).await.unwrap();
+    assert_eq!(open, trader.account.positions);
+    let page = book
+        .reads
+        .positions_page(trader.account_id, EVERYTHING)
+        .await
+        .unwrap();
+    let newest_first: Vec<_> = open.into_iter().rev().collect();
+    assert_eq!(page.items, newest_first);
+    for event in &trader.history {
+        if let AccountEvent::PositionOpened { position_id, .. } = event {
+            let owner = book.reads.position_account(*position_id).await.unwrap();
+            assert_eq!(owner, Some((trader.account_id, trader.client_id)));
+            let state = book.reads.position(*position_id).await.unwrap().unwrap();
+            let open = trader.account.position(*position_id);
+            assert_eq!(state.closed_at.is_none(), open.is_some());
+            assert!(open.is_none_or(|open| *open == state.position));
+        }
+    }
+}
+
+async fn assert_orders(book: &Book, trader: &Trader) {
+    let account = trader.account_id;
+    let working = book.reads.orders(account, true, EVERYTHING).await.unwrap();
+    let working: Vec<Order> = working.items.into_iter().rev().map(as_order).collect();
+    assert_eq!(working, trader.account.orders);
+
+    let all = book.reads.orders(account, false, EVERYTHING).await.unwrap();
+    let mut expected = BTreeMap::new();
+    for event in &trader.history {
+        if let Some((order_id, status)) = status_after(event) {
+            expected.insert(order_id, status);
+        }
+    }
+    let found: BTreeMap<_, _> = all
+        .items
+        .iter()
+        .map(|row| (row.order_id, row.status))
+        .collect();
+    assert_eq!(found, expected);
+    assert!(
+        all.items
+            .iter()
+            .all(|row| row.client_id == trader.client_id)
+    );
+    let refused =
+        |row: &OrderRow| matches!(row.status, OrderStatus::Rejected | OrderStatus::Cancelled);
+    assert!(
+        all.items
+            .iter()
+            .all(|row| refused(row) == row.reason.is_some())
+    );
+}
+
+fn as_order(row: OrderRow) -> Order {
+    Order {
+        order_id: row.order_id,
+        ticket: row.ticket,
+        triggered: row.triggered,
+        placed_at: row.created_at,
+    }
+}
+
+fn status_after(event: &AccountEvent) -> Option<(daybook_domain::OrderId, OrderStatus)> {
+    match event {
+        AccountEvent::OrderPlaced { order_id, .. }
+        | AccountEvent::OrderModified { order_id, .. }
+        | AccountEvent::OrderTriggered { order_id, .. } => Some((*order_id, OrderStatus::Working)),
+        AccountEvent::OrderRejected { order_id, .. } => Some((*order_id, OrderStatus::Rejected)),
+        AccountEvent::OrderCancelled { order_id, .. } => Some((*order_id, OrderStatus::Cancelled)),
+        AccountEvent::OrderExpired { order_id, .. } => Some((*order_id, OrderStatus::Expired)),
+        AccountEvent::OrderFilled { order_id, .. } => Some((*order_id, OrderStatus::Filled)),
+        AccountEvent::AccountOpened { .. }
+        | AccountEvent::FundsAdjusted { .. }
+        | AccountEvent::PositionOpened { .. }
+        | AccountEvent::PositionReduced { .. }
+        | AccountEvent::PositionClosed { .. }
+        | AccountEvent::ProtectionChanged { .. } => None,
+    }
+}
+
+/// The balance is what was paid in plus what the deals made.
+async fn assert_deals(book: &Book, trader: &Trader) {
+    let deals = book
+        .reads
+        .deals(trader.account_id, Default::default(), EVERYTHING)
+        .await
+        .unwrap();
+    let made: Decimal = deals
+        .items
+        .iter()
+        .map(|deal| deal.realised + deal.swap - deal.commission)
+        .sum();
+    let paid: Decimal = trader.history.iter().map(paid_in).sum();
+    assert_eq!(paid + made, trader.account.funds.balance());
+    for deal in &deals.items {
+        assert_eq!(deal.order_id.is_some(), deal.reason.is_none());
+        assert_eq!(deal.stream, format!("account-{}", trader.account_id));
+        let index = usize::try_from(deal.sequence - 1).unwrap();
+        assert_eq!(trader.history[index].at(), deal.at);
+        let found = book.reads.deal(deal.deal_id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(deal));
+    }
+}
+
+fn paid_in(event: &AccountEvent) -> Decimal {
+    if let AccountEvent::FundsAdjusted { amount, .. } = event {
+        *amount
+    } else {
+        Decimal::ZERO
+    }
+}
+
+/// Every entry balances, and the general ledger owes the client what the account shows.
+async fn assert_journal(book: &Book, trader: &Trader) {
+    let pool = book.store.pool();
+    let unbalanced: i64 = sqlx::query_scalar(
+        "select count(*) from (select position from read.journal
+         group by position, currency having sum(amount) <> 0) unbalanced",
+    )
+    .fetch_one(pool)
+    .await
+    .unwrap();
+    assert_eq!(unbalanced, 0);
+    let owed: Option<Decimal> = sqlx::query_scalar(
+        "select -sum(amount) from read.journal
+         where account_id = $1 and ledger_account like 'client_funds_%'",
+    )
+    .bind(trader.account_id.0)
+    .fetch_one(pool)
+    .await
+    .unwrap();
+    assert_eq!(owed.unwrap_or_default(), trader.account.funds.balance());
+    let kind = trader.account.terms.unwrap().kind;
+    let tradable = trader.account.funds.tradable(kind);
+    assert!(kind == AccountKind::Live || tradable == trader.account.funds.demo);
+}

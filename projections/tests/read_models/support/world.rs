@@ -1,0 +1,320 @@
+//! Made-up histories: clients who trade at random on moving prices. What they do is decided by the
+//! domain itself, so that every history could have happened.
+
+mod dice;
+mod wish;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Duration};
+use daybook_domain::{
+    Account, AccountCommand, AccountEvent, AccountId, ClientEvent, ClientId, Currency, DealId,
+    Decimal, Instrument, Market, PositionId, Quote, Rules, Symbol, Timestamp,
+    account::{AccountKind, Bucket, Context, EVENT_VERSION, Order, Position, PositionMode},
+    instrument::{InstrumentEvent, seed},
+    quote::QuoteSource,
+    rules::SessionRule,
+    triggers,
+};
+use daybook_store::NewEvent;
+use dice::Dice;
+use uuid::Uuid;
+
+const SYMBOLS: [(&str, i64); 4] = [
+    ("EURUSD", 110_000),
+    ("USDJPY", 150_000),
+    ("XAUUSD", 230_000),
+    ("BTCUSD", 6_000_000),
+];
+const ACCOUNTS_MAX: usize = 24;
+
+/// Events for one stream.
+pub struct Append {
+    pub aggregate_type: &'static str,
+    pub aggregate_id: String,
+    pub events: Vec<NewEvent>,
+}
+
+/// One account as its events leave it.
+pub struct Trader {
+    pub account_id: AccountId,
+    pub client_id: ClientId,
+    pub account: Account,
+    /// Everything that happened to it.
+    pub history: Vec<AccountEvent>,
+}
+
+/// Clients, prices and time.
+pub struct World {
+    pub traders: Vec<Trader>,
+    pub clients: Vec<ClientId>,
+    dice: Dice,
+    market: Market,
+    rules: Rules,
+    now: Timestamp,
+    ids: u128,
+    mids: [i64; 4],
+    listed: bool,
+}
+
+impl World {
+    pub fn new(seed_number: u64) -> Self {
+        let rules = Rules {
+            sessions: SessionRule::Always,
+            max_quote_age_ms: None,
+            orders_max: 8,
+            ..Rules::default()
+        };
+        let mut world = Self {
+            traders: Vec::new(),
+            clients: Vec::new(),
+            dice: Dice(seed_number),
+            market: Market::new(seed().into_iter().map(Arc::new)),
+            rules,
+            now: DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
+            ids: u128::from(seed_number) << 64,
+            mids: SYMBOLS.map(|(_, mid)| mid),
+            listed: false,
+        };
+        for index in 0..SYMBOLS.len() {
+            world.tick(index);
+        }
+        world
+    }
+
+    /// What happens next: events that commit together, at least one.
+    pub fn next(&mut self) -> Vec<Append> {
+        if !self.listed {
+            self.listed = true;
+            return self.list();
+        }
+        loop {
+            self.now += Duration::milliseconds(self.dice.below(5_000) + 1);
+            let index = self.dice.index(SYMBOLS.len());
+            self.tick(index);
+            let new = self.traders.len() < ACCOUNTS_MAX && self.dice.one_in(40);
+            if self.traders.is_empty() || new {
+                return self.register();
+            }
+            if self.dice.one_in(60) {
+                return self.touch_client();
+            }
+            let trader = self.dice.index(self.traders.len());
+            let commands = self.commands(trader, index);
+            let events = self.decide(trader, &commands);
+            if !events.is_empty() {
+                let id = self.traders[trader].account_id.to_string();
+                return vec![append("account", id, events)];
+            }
+        }
+    }
+
+    fn list(&self) -> Vec<Append> {
+        let instruments = seed().into_iter().map(|terms| {
+            let symbol = terms.symbol.to_string();
+            let (terms, at) = (Box::new(terms), self.now);
+            let event = InstrumentEvent::InstrumentListed { terms, at };
+            let payload = serde_json::to_string(&event).unwrap();
+            append(
+                "instrument",
+                symbol,
+                vec![new_event(event.event_type(), payload)],
+            )
+        });
+        instruments.collect()
+    }
+
+    /// Sets the next price of an instrument.
+    fn tick(&mut self, index: usize) {
+        let mid = &mut self.mids[index];
+        *mid += self.dice.below(*mid / 500) - *mid / 1_000;
+        let instrument = instrument(&self.market, index);
+        let digits = instrument.digits;
+        let quote = Quote {
+            symbol: instrument.symbol,
+            bid: Decimal::new(*mid, digits),
+            ask: Decimal::new(*mid + 3, digits),
+            at: self.now,
+            source: QuoteSource::Simulator,
+        };
+        self.market.set_quote(quote);
+    }
+
+    fn register(&mut self) -> Vec<Append> {
+        let client_id = ClientId(self.id());
+        let registered = ClientEvent::ClientRegistered {
+            email: format!("enc:v1:email-{client_id}"),
+            first_name: "enc:v1:first".into(),
+            last_name: "enc:v1:last".into(),
+            phone: self.dice.one_in(2).then(|| "enc:v1:phone".into()),
+            country: None,
+            at: self.now,
+        };
+        self.clients.push(client_id);
+        let mut appends = vec![client_append(client_id, &registered)];
+        let kinds = [
+            (AccountKind::Demo, Bucket::Demo, Currency::USD),
+            (AccountKind::Live, Bucket::Real, Currency::EUR),
+        ];
+        for (kind, bucket, currency) in kinds {
+            let account_id = AccountId(self.id());
+            let number = 100_001 + self.traders.len() as u64;
+            self.traders.push(Trader {
+                account_id,
+                client_id,
+                account: Account::default(),
+                history: Vec::new(),
+            });
+            let open = AccountCommand::Open {
+                client_id,
+                number,
+                kind,
+                mode: PositionMode::Hedging,
+                currency,
+                leverage: 100,
+            };
+            let fund = adjust(bucket, Decimal::new(1_000_000, 2));
+            let trader = self.traders.len() - 1;
+            let events = self.decide(trader, &[open, fund]);
+            appends.push(append("account", account_id.to_string(), events));
+        }
+        appends
+    }
+
+    fn touch_client(&mut self) -> Vec<Append> {
+        let client_id = self.clients[self.dice.index(self.clients.len())];
+        let event = if self.dice.one_in(2) {
+            let own = self
+                .traders
+                .iter()
+                .rfind(|trader| trader.client_id == client_id);
+            ClientEvent::DefaultAccountChanged {
+                account_id: own.unwrap().account_id,
+                at: self.now,
+            }
+        } else {
+            ClientEvent::ProfileUpdated {
+                first_name: format!("enc:v1:first-{}", self.dice.below(1_000)),
+                last_name: "enc:v1:last".into(),
+                phone: None,
+                country: Some("enc:v1:country".into()),
+                at: self.now,
+            }
+        };
+        vec![client_append(client_id, &event)]
+    }
+
+    /// What the market does to an account's orders and positions, then what its owner does.
+    fn commands(&mut self, trader: usize, index: usize) -> Vec<AccountCommand> {
+        let quote = *self.market.quote(symbol(index)).unwrap();
+        let instrument = Arc::clone(instrument(&self.market, index));
+        let account = &self.traders[trader].account;
+        let orders: Vec<Order> = account.orders.clone();
+        let positions: Vec<Position> = account.positions.clone();
+        let mut commands = Vec::new();
+        for order in orders
+            .iter()
+            .filter(|order| order.ticket.symbol == quote.symbol)
+        {
+            if order.ticket.expires_at.is_some_and(|at| at <= self.now) {
+                commands.push(AccountCommand::ExpireOrder {
+                    order_id: order.order_id,
+                });
+            } else if touched(triggers::order_trigger(order, &instrument), &quote) {
+                commands.push(AccountCommand::TriggerOrder {
+                    order_id: order.order_id,
+                    deal_id: DealId(self.id()),
+                    position_id: PositionId(self.id()),
+                });
+            }
+        }
+        for position in positions
+            .iter()
+            .filter(|position| position.symbol == quote.symbol)
+        {
+            let levels = triggers::protection_triggers(position, &instrument);
+            if touched(levels.stop_loss, &quote) || touched(levels.take_profit, &quote) {
+                commands.push(AccountCommand::TriggerProtection {
+                    position_id: position.position_id,
+                    deal_id: DealId(self.id()),
+                });
+            }
+        }
+        if commands.is_empty() {
+            commands.push(self.wish(&orders, &positions, &quote));
+        }
+        commands
+    }
+
+    fn decide(&mut self, trader: usize, commands: &[AccountCommand]) -> Vec<NewEvent> {
+        let context = Context {
+            at: self.now,
+            market: &self.market,
+            rules: &self.rules,
+        };
+        let trader = &mut self.traders[trader];
+        let mut decided = Vec::new();
+        for command in commands {
+            for event in trader.account.decide(command, &context).events {
+                trader.account.evolve(&event);
+                let payload = serde_json::to_string(&event).unwrap();
+                decided.push(new_event(event.event_type(), payload));
+                trader.history.push(event);
+            }
+        }
+        decided
+    }
+
+    fn id(&mut self) -> Uuid {
+        self.ids += 1;
+        Uuid::from_u128(self.ids)
+    }
+}
+
+fn symbol(index: usize) -> Symbol {
+    SYMBOLS[index].0.parse().unwrap()
+}
+
+fn instrument(market: &Market, index: usize) -> &Arc<Instrument> {
+    market
+        .instrument(symbol(index))
+        .expect("a seeded instrument")
+}
+
+fn touched(trigger: Option<triggers::Trigger>, quote: &Quote) -> bool {
+    trigger.is_some_and(|trigger| trigger.touched_by(quote))
+}
+
+fn adjust(bucket: Bucket, amount: Decimal) -> AccountCommand {
+    AccountCommand::AdjustFunds {
+        bucket,
+        amount,
+        notes: None,
+        by: "test".into(),
+    }
+}
+
+fn new_event(event_type: &'static str, payload: String) -> NewEvent {
+    NewEvent {
+        event_type,
+        event_version: EVENT_VERSION,
+        payload,
+    }
+}
+
+fn append(aggregate_type: &'static str, aggregate_id: String, events: Vec<NewEvent>) -> Append {
+    Append {
+        aggregate_type,
+        aggregate_id,
+        events,
+    }
+}
+
+fn client_append(client_id: ClientId, event: &ClientEvent) -> Append {
+    let payload = serde_json::to_string(event).unwrap();
+    append(
+        "client",
+        client_id.to_string(),
+        vec![new_event(event.event_type(), payload)],
+    )
+}
