@@ -1,0 +1,6 @@
+//! Who is asking: passwords, access tokens, and sign-ins that fail too often.
+
+pub(crate) mod guard;
+pub(crate) mod password;
+pub(crate) mod routes;
+pub(crate) mod token;

@@ -1,0 +1,183 @@
+//! What the API is configured with. Values arrive parsed; this crate reads no environment.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+    time::Duration,
+};
+
+use daybook_domain::{Decimal, Rules};
+use secrecy::SecretString;
+
+/// Everything the API needs to know besides its handles.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// `JWT_ACCESS_SECRET`: signs access tokens.
+    pub access_secret: SecretString,
+    /// `JWT_ACCESS_SECRET_PREVIOUS`: still verifies during a rotation.
+    pub access_secret_previous: Option<SecretString>,
+    /// How long an access token lives.
+    pub access_ttl: Duration,
+    /// This node's address as leadership advertises it: a node that finds itself named as the
+    /// leader while its engine is not up yet is starting, not standing by.
+    pub advertise: String,
+    /// Whether the public address is `https`: turns HSTS on.
+    pub behind_tls: bool,
+    /// `CORS_ORIGINS`: exact origins that browsers may call from.
+    pub cors_origins: Vec<String>,
+    /// `TRUSTED_PROXIES`: networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Limits.
+    pub limits: Limits,
+    /// `DEMO_FUNDS`: demo money of a new client, in USD.
+    pub demo_funds: Decimal,
+    /// Leverage of a new client's accounts.
+    pub leverage: u32,
+    /// The house rules, for figures and for the age at which a quote counts as stale.
+    pub rules: Rules,
+}
+
+/// Rate limits; none switches one off.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// `RATE_LIMIT_WINDOW_MS`: the window of `requests_max` and `auth_max`.
+    pub window: Duration,
+    /// `RATE_LIMIT_MAX`: requests per window and user, else address.
+    pub requests_max: Option<u32>,
+    /// `RATE_LIMIT_AUTH_MAX`: requests to `/auth/*` per window and address.
+    pub auth_max: Option<u32>,
+    /// `RATE_LIMIT_ORDERS_MAX`: trading commands per second and user.
+    pub orders_max: Option<u32>,
+    /// `LOGIN_BLOCK_AFTER`: failed sign-ins within `login_block` that block an account or address.
+    pub login_block_after: Option<u32>,
+    /// `LOGIN_BLOCK_SEC`: for how long, and within what time failures count.
+    pub login_block: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(60),
+            requests_max: Some(100),
+            auth_max: Some(10),
+            orders_max: Some(10),
+            login_block_after: Some(5),
+            login_block: Duration::from_secs(900),
+        }
+    }
+}
+
+impl ApiConfig {
+    /// The defaults of the contract around one secret.
+    #[must_use]
+    pub fn new(access_secret: SecretString) -> Self {
+        Self {
+            access_secret,
+            access_secret_previous: None,
+            access_ttl: Duration::from_secs(900),
+            advertise: String::new(),
+            behind_tls: false,
+            cors_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            limits: Limits::default(),
+            demo_funds: Decimal::from(10_000),
+            leverage: 100,
+            rules: Rules::default(),
+        }
+    }
+}
+
+/// A network in CIDR notation, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+/// The text is no network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a network is an IP address, optionally with /prefix")]
+pub struct NetworkError;
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.trim().parse().map_err(|_| NetworkError)?;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            Some(prefix) => prefix.trim().parse().map_err(|_| NetworkError)?,
+            None => bits,
+        };
+        if prefix > bits {
+            return Err(NetworkError);
+        }
+        Ok(Self { address, prefix })
+    }
+}
+
+impl Network {
+    /// Whether the address lies within. IPv4 written as IPv6 counts as IPv4.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                let shift = 32 - u32::from(self.prefix);
+                let mask = u32::MAX.checked_shl(shift).unwrap_or(0);
+                masked_v4(network, mask) == masked_v4(address, mask)
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                let shift = 128 - u32::from(self.prefix);
+                let mask = u128::MAX.checked_shl(shift).unwrap_or(0);
+                masked_v6(network, mask) == masked_v6(address, mask)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+fn masked_v4(address: Ipv4Addr, mask: u32) -> u32 {
+    u32::from(address) & mask
+}
+
+fn masked_v6(address: Ipv6Addr, mask: u128) -> u128 {
+    u128::from(address) & mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(text: &str) -> Network {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_network_holds_its_own_addresses_and_no_others() {
+        let private = network("10.0.0.0/8");
+        assert!(private.contains("10.200.3.4".parse().unwrap()));
+        assert!(private.contains("::ffff:10.1.1.1".parse().unwrap()));
+        assert!(!private.contains("11.0.0.1".parse().unwrap()));
+        assert!(network("0.0.0.0/0").contains("203.0.113.9".parse().unwrap()));
+        assert!(network("fd00::/8").contains("fd12::1".parse().unwrap()));
+        assert!(!network("::1").contains("::2".parse().unwrap()));
+    }
+
+    #[test]
+    fn nonsense_is_no_network() {
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0/8",
+            "::/129",
+            "host",
+            "10.0.0.1/x",
+        ] {
+            assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text}");
+        }
+    }
+}

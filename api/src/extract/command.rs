@@ -1,0 +1,223 @@
+//! Commands: the caller's idempotency key, the engine's answer.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{FromRequestParts, MatchedPath},
+    http::{HeaderValue, Method, StatusCode, header, request::Parts},
+    response::Response,
+};
+use daybook_domain::{AccountCommand, ClientId};
+use daybook_engine::{Answer, IdempotencyRequest, Render, Reply, Request};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    app::{AccountRef, App},
+    extract::{Info, SignedIn},
+    layers::without_version,
+    problem::{Answered, Code, Problem},
+    request::RequestInfo,
+};
+
+const KEY_MAX: usize = 255;
+
+/// A signed-in client's request to change something.
+pub(crate) struct Command {
+    pub(crate) client_id: ClientId,
+    pub(crate) info: Arc<RequestInfo>,
+    key: Option<String>,
+    /// Method and route template, the same under both prefixes.
+    route: String,
+    /// Path and query as asked, without the version's prefix.
+    target: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Command {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let client_id = SignedIn::from_request_parts(parts, state)
+            .await?
+            .client_id();
+        let Info(info) = Info::from_request_parts(parts, state).await?;
+        let template = parts
+            .extensions
+            .get::<MatchedPath>()
+            .map(MatchedPath::as_str);
+        let target = parts
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
+        Ok(Self {
+            client_id,
+            info,
+            key: idempotency_key(parts)?,
+            route: route(&parts.method, template.unwrap_or(parts.uri.path())),
+            target: without_version(target).to_owned(),
+        })
+    }
+}
+
+fn route(method: &Method, template: &str) -> String {
+    format!("{method} {}", without_version(template))
+}
+
+fn idempotency_key(parts: &Parts) -> Answered<Option<String>> {
+    let Some(value) = parts.headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default();
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if visible && (1..=KEY_MAX).contains(&text.len()) {
+        Ok(Some(text.to_owned()))
+    } else {
+        Err(Problem::new(Code::InvalidIdempotencyKey))
+    }
+}
+
+impl Command {
+    /// The key of the answer. `part` tells apart several commands of one request.
+    pub(crate) fn idempotency(&self, part: &str, body: &[u8]) -> Option<IdempotencyRequest> {
+        let key = self.key.clone()?;
+        let hash = Sha256::new()
+            .chain_update(self.target.as_bytes())
+            .chain_update(b"\0")
+            .chain_update(body)
+            .finalize();
+        Some(IdempotencyRequest {
+            scope: format!("{} {}{part}", self.client_id, self.route),
+            key,
+            request_hash: hash.into(),
+        })
+    }
+
+    /// Hands a command to the account and waits for its answer.
+    pub(crate) async fn execute(
+        &self,
+        app: &App,
+        account: &AccountRef,
+        command: AccountCommand,
+        reason: &str,
+        body: &[u8],
+        render: Render,
+    ) -> Answered<Reply> {
+        let engine = app.engine()?;
+        let request = Request {
+            client_id: self.client_id,
+            account_id: account.account_id,
+            command,
+            origin: app.origin(self.client_id, &self.info, reason).await?,
+            idempotency: self.idempotency("", body),
+            render,
+        };
+        let reply = engine.execute(request).await?;
+        app.acknowledge(self.client_id, reply.position, false);
+        Ok(reply)
+    }
+}
+
+/// The HTTP answer of a reply, byte for byte.
+pub(crate) fn answer(reply: Reply) -> Response {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let has_body = !reply.body.is_empty();
+    let mut response = Response::new(Body::from(reply.body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if status.is_client_error() || status.is_server_error() {
+        let kind = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, kind);
+    } else if has_body {
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    headers.insert("daybook-position", HeaderValue::from(reply.position));
+    if reply.replayed {
+        headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// The answer to a refused command. Refusals by a rule (422) are kept under the key.
+pub(crate) fn refusal(problem: &Problem, request_id: &str) -> Answer {
+    Answer {
+        status: problem.status(),
+        body: problem.body(request_id),
+        keep: problem.status() == 422,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_domain::ClientId;
+
+    use super::*;
+    use crate::auth::token::Identity;
+
+    fn command(key: Option<&str>, target: &str) -> Command {
+        let identity = Identity {
+            client_id: ClientId::default(),
+            expires_at: 0,
+        };
+        let info = RequestInfo {
+            id: "r".into(),
+            address: [127, 0, 0, 1].into(),
+            user_agent: None,
+            identity: Ok(identity),
+        };
+        Command {
+            client_id: ClientId::default(),
+            info: Arc::new(info),
+            key: key.map(str::to_owned),
+            route: route(&Method::POST, "/api/v1/trading/close/{id}"),
+            target: target.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_key_is_bound_to_caller_route_path_and_body() {
+        let first = command(Some("k"), "/trading/close/1")
+            .idempotency("", b"{}")
+            .unwrap();
+        assert!(
+            first.scope.ends_with(" POST /trading/close/{id}"),
+            "{}",
+            first.scope
+        );
+        let other_body = command(Some("k"), "/trading/close/1")
+            .idempotency("", b"{ }")
+            .unwrap();
+        let other_path = command(Some("k"), "/trading/close/2")
+            .idempotency("", b"{}")
+            .unwrap();
+        assert_ne!(first.request_hash, other_body.request_hash);
+        assert_ne!(first.request_hash, other_path.request_hash);
+        assert_eq!(command(None, "/").idempotency("", b""), None);
+    }
+
+    #[test]
+    fn a_reply_becomes_the_answer_it_says() {
+        let reply = |status, body: &str| Reply {
+            status,
+            body: body.to_owned(),
+            position: 7,
+            replayed: status == 422,
+        };
+        let created = answer(reply(201, "{}"));
+        assert_eq!(created.headers()["content-type"], "application/json");
+        assert_eq!(created.headers()["daybook-position"], "7");
+        let refused = answer(reply(422, "{}"));
+        assert_eq!(
+            refused.headers()["content-type"],
+            "application/problem+json"
+        );
+        assert_eq!(refused.headers()["idempotency-replayed"], "true");
+        let empty = answer(reply(204, ""));
+        assert!(!empty.headers().contains_key("content-type"));
+    }
+}

@@ -1,0 +1,13 @@
+//! Extractors: what a handler's signature says about permission, shape and freshness.
+
+mod body;
+mod client;
+mod command;
+mod query;
+mod reads;
+
+pub(crate) use body::JsonBody;
+pub(crate) use client::{Info, SignedIn};
+pub(crate) use command::{Command, answer, refusal};
+pub(crate) use query::{Items, PathId, Query, page_of, parameter};
+pub(crate) use reads::Fresh;

@@ -1,0 +1,129 @@
+//! The list of codes behind `docs/ERRORS.md`: slug, status, title and meaning of each.
+
+/// One way a request can fail, as `docs/ERRORS.md` lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorEntry {
+    /// Stable slug.
+    pub code: &'static str,
+    /// HTTP status.
+    pub status: u16,
+    /// Short text for people.
+    pub title: &'static str,
+    /// When it happens and what to do.
+    pub meaning: &'static str,
+}
+
+macro_rules! codes {
+    ($($name:ident = $status:literal $code:literal $title:literal $meaning:literal;)+) => {
+        /// The stable slugs, in the order of `docs/ERRORS.md`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(crate) enum Code { $($name),+ }
+
+        impl Code {
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            pub(crate) const fn entry(self) -> ErrorEntry {
+                match self {
+                    $(Self::$name => ErrorEntry {
+                        code: $code, status: $status, title: $title, meaning: $meaning,
+                    }),+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    Malformed = 400 "malformed" "Malformed request"
+        "The body is not JSON of the documented shape, or a header, path or query parameter does not parse.";
+    UnknownField = 400 "unknown_field" "Unknown field"
+        "The body or query has a field that the route does not know.";
+    InvalidValue = 400 "invalid_value" "Invalid value"
+        "A field's value is missing, of the wrong kind, not positive, or has more than 28 digits.";
+    InvalidOrder = 400 "invalid_order" "Invalid order"
+        "The prices or times do not go with the order's type; nothing was appended.";
+    InvalidAmount = 400 "invalid_amount" "Invalid amount"
+        "The amount is zero or has more decimals than its currency.";
+    Overflow = 400 "overflow" "Result too large"
+        "The result would have more than 28 digits; nothing was appended.";
+    InvalidTerms = 400 "invalid_terms" "Invalid account terms"
+        "The account cannot be opened on these terms.";
+    InsufficientFunds = 400 "insufficient_funds" "Insufficient funds"
+        "The bucket does not hold the amount; nothing was appended.";
+    UnknownSymbol = 400 "unknown_symbol" "Unknown symbol"
+        "There is no such instrument. `GET /market/symbols` lists them.";
+    WeakPassword = 400 "weak_password" "Weak password"
+        "A password has 10 to 200 characters and is not the e-mail address.";
+    InvalidIdempotencyKey = 400 "invalid_idempotency_key" "Invalid idempotency key"
+        "`Idempotency-Key` has 1 to 255 visible ASCII characters.";
+    Unauthenticated = 401 "unauthenticated" "Not signed in"
+        "No access token was sent, or it is not one of ours.";
+    TokenExpired = 401 "token_expired" "Access token expired"
+        "The access token's time is over: sign in again.";
+    InvalidCredentials = 401 "invalid_credentials" "Wrong e-mail or password"
+        "The address is not registered or the password is not its own; which of the two is not told.";
+    EmailUnverified = 403 "email_unverified" "E-mail address not verified"
+        "Live orders and funding need a verified address; the demo account trades at once.";
+    NotFound = 404 "not_found" "Not found"
+        "There is no such thing, or it is somebody else's.";
+    MethodNotAllowed = 405 "method_not_allowed" "Method not allowed"
+        "The route exists, but not with this method; `Allow` names those it has.";
+    NotAcceptable = 406 "not_acceptable" "Not acceptable"
+        "The route answers neither of the content types in `Accept`, or needs a WebSocket upgrade.";
+    Conflict = 409 "conflict" "Conflict"
+        "What was asked for contradicts what is there.";
+    PayloadTooLarge = 413 "payload_too_large" "Body too large"
+        "A body has at most 64 KiB.";
+    UnsupportedMediaType = 415 "unsupported_media_type" "Unsupported media type"
+        "A body is sent as `application/json`.";
+    InstrumentDisabled = 422 "instrument_disabled" "Instrument disabled"
+        "The instrument may not be traded at present.";
+    CloseOnly = 422 "close_only" "Close only"
+        "Positions of the instrument may be closed and reduced, none may be opened.";
+    TradingDisabled = 422 "trading_disabled" "Trading disabled"
+        "The client or account may not trade.";
+    MarketClosed = 422 "market_closed" "Market closed"
+        "The instrument's session is closed.";
+    StaleQuote = 422 "stale_quote" "Stale quote"
+        "The newest quote is older than `maxQuoteAgeMs`.";
+    VolumeOutOfRange = 422 "volume_out_of_range" "Volume out of range"
+        "The volume is below the instrument's minimum or above its maximum.";
+    VolumeStep = 422 "volume_step" "Volume not a multiple of the step"
+        "Volumes are multiples of the instrument's `volumeStep`.";
+    InvalidStops = 422 "invalid_stops" "Invalid stops"
+        "A stop, stop loss or take profit is on the wrong side of the market or has too many digits.";
+    TooManyOrders = 422 "too_many_orders" "Too many orders"
+        "The account has as many working orders as it may.";
+    MaxPosition = 422 "max_position" "Too many positions"
+        "The account has as many open positions as it may.";
+    InsufficientMargin = 422 "insufficient_margin" "Insufficient margin"
+        "Free margin does not cover the margin and commission that the order needs.";
+    PositionNotOpen = 422 "position_not_open" "Position not open"
+        "The position has been closed already.";
+    OrderNotWorking = 422 "order_not_working" "Order not working"
+        "The order has been filled, cancelled, rejected or has expired.";
+    IdempotencyKeyReused = 422 "idempotency_key_reused" "Idempotency key reused"
+        "The key was used before with another path, query or body. A new request needs a new key.";
+    RateLimited = 429 "rate_limited" "Too many requests"
+        "The rate limit is used up; `Retry-After` says when to try again. Nothing was appended.";
+    SignInBlocked = 429 "sign_in_blocked" "Sign-in blocked"
+        "Too many failed sign-ins to this account or from this address; other routes go on working.";
+    Internal = 500 "internal" "Internal error"
+        "Our fault, and logged under `requestId`. With an `Idempotency-Key` it is safe to ask again.";
+    NoQuote = 503 "no_quote" "No quote yet"
+        "No quote that the request needs has arrived since the start; nothing was appended.";
+    Unavailable = 503 "unavailable" "Unavailable"
+        "The database is away, or the answer took too long. With an `Idempotency-Key` it is safe to ask again.";
+    Overloaded = 503 "overloaded" "Overloaded"
+        "More commands wait than can be taken in; nothing was appended.";
+    ReadModelBehind = 503 "read_model_behind" "Read model behind"
+        "The read model did not reach the position that was asked for within 2 seconds.";
+    NotLeader = 503 "not_leader" "Not the leader"
+        "This node is a standby: it serves reads, and commands once it has taken over.";
+}
+
+/// Every code, for `docs/ERRORS.md`.
+#[must_use]
+pub fn error_catalogue() -> Vec<ErrorEntry> {
+    Code::ALL.iter().map(|code| code.entry()).collect()
+}

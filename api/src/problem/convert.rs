@@ -1,0 +1,129 @@
+//! Which problem each error of the layers below becomes.
+
+use daybook_domain::{AccountRejection, ClientRejection};
+use daybook_engine::EngineError;
+use daybook_projections::ReadError;
+use daybook_relay::RelayError;
+use daybook_store::StoreError;
+
+use super::{Code, Problem};
+
+impl From<&AccountRejection> for Problem {
+    fn from(rejection: &AccountRejection) -> Self {
+        use AccountRejection as R;
+        let code = match rejection {
+            R::NotOpen => return Self::new(Code::NotFound),
+            R::AlreadyOpen => Code::Conflict,
+            R::UnknownSymbol(_) => Code::UnknownSymbol,
+            R::InvalidOrder(message) => return invalid_order(message),
+            R::NoQuote(_) | R::NoRate { .. } => Code::NoQuote,
+            R::InstrumentDisabled(_) => Code::InstrumentDisabled,
+            R::CloseOnly(_) => Code::CloseOnly,
+            R::TradingDisabled => Code::TradingDisabled,
+            R::MarketClosed(_) => Code::MarketClosed,
+            R::StaleQuote { .. } => Code::StaleQuote,
+            R::VolumeOutOfRange { .. } => Code::VolumeOutOfRange,
+            R::VolumeStep { .. } => Code::VolumeStep,
+            R::InvalidStops(_) => Code::InvalidStops,
+            R::TooManyOrders(_) => Code::TooManyOrders,
+            R::MaxPosition(_) => Code::MaxPosition,
+            R::InsufficientMargin { .. } => Code::InsufficientMargin,
+            R::PositionNotOpen(_) => Code::PositionNotOpen,
+            R::OrderNotWorking(_) => Code::OrderNotWorking,
+            R::InvalidTerms(_) => Code::InvalidTerms,
+            R::InsufficientFunds { .. } => Code::InsufficientFunds,
+            R::InvalidAmount(_) => Code::InvalidAmount,
+            R::Overflow => Code::Overflow,
+        };
+        Self::with_detail(code, rejection.to_string())
+    }
+}
+
+/// The domain's message begins with the field where one field is to blame.
+fn invalid_order(message: &str) -> Problem {
+    const FIELDS: [&str; 8] = [
+        "volume",
+        "limitPrice",
+        "stopPrice",
+        "stopLoss",
+        "takeProfit",
+        "expiresAt",
+        "ocoGroup",
+        "clientOrderId",
+    ];
+    let (first, rest) = message.split_once(' ').unwrap_or((message, ""));
+    if FIELDS.contains(&first) {
+        Problem::field(Code::InvalidOrder, first, rest)
+    } else {
+        Problem::with_detail(Code::InvalidOrder, message)
+    }
+}
+
+impl From<&ClientRejection> for Problem {
+    fn from(rejection: &ClientRejection) -> Self {
+        match rejection {
+            ClientRejection::AlreadyRegistered => Self::new(Code::Conflict),
+            ClientRejection::NotRegistered => Self::new(Code::NotFound),
+            ClientRejection::InvalidField { field, message } => {
+                Self::field(Code::InvalidValue, field, message.clone())
+            }
+        }
+    }
+}
+
+/// Logged whole here; the caller reads the code's meaning.
+fn failed(code: Code, error: &dyn std::error::Error) -> Problem {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        chain = format!("{chain}: {cause}");
+        source = cause.source();
+    }
+    tracing::error!(code = code.entry().code, error = chain, "request failed");
+    Problem::new(code)
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::NotLeader => Self::new(Code::NotLeader),
+            EngineError::Overloaded => Self::new(Code::Overloaded),
+            EngineError::Unavailable => Self::new(Code::Unavailable),
+            EngineError::NotFound => Self::new(Code::NotFound),
+            EngineError::IdempotencyKeyReused => Self::new(Code::IdempotencyKeyReused),
+            EngineError::UniqueTaken { .. } => Self::new(Code::Conflict),
+            EngineError::ClientRefused(rejection) => Self::from(&rejection),
+            EngineError::AccountRefused(_) | EngineError::Corrupt(_) => {
+                failed(Code::Internal, &error)
+            }
+            EngineError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Database(_) => failed(Code::Unavailable, &error),
+            StoreError::Migration(_) | StoreError::Corrupt { .. } | StoreError::Key(_) => {
+                failed(Code::Internal, &error)
+            }
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match &error {
+            ReadError::Behind { .. } => Self::with_detail(Code::ReadModelBehind, error.to_string()),
+            ReadError::Database(_) => failed(Code::Unavailable, &error),
+            ReadError::Unknown(_) | ReadError::Corrupt(_) => failed(Code::Internal, &error),
+        }
+    }
+}
+
+impl From<RelayError> for Problem {
+    fn from(error: RelayError) -> Self {
+        failed(Code::Unavailable, &error)
+    }
+}

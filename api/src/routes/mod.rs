@@ -1,0 +1,6 @@
+//! The routes, by resource.
+
+pub(crate) mod health;
+pub(crate) mod market;
+pub(crate) mod trading;
+pub(crate) mod user;

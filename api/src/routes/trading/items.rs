@@ -1,0 +1,334 @@
+//! Orders, positions, deals and receipts as the contract shows them.
+
+use daybook_domain::{
+    Currency, Decimal, Instrument, Market, Rules,
+    account::{OrderType, Position, TimeInForce, event::CloseReason},
+    execution::{Conversion, Execution},
+    margin::position_margin,
+    profit::unrealised,
+    quote::QuoteSource,
+};
+use daybook_projections::{DealRow, OrderRow, OrderStatus};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{number, text};
+
+/// One order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OrderItem {
+    #[schema(example = "01997d0a-5a3e-7d31-9a53-0a4f2f1c7a10")]
+    order_id: String,
+    #[schema(example = "EURUSD")]
+    symbol: String,
+    /// `buy` or `sell`.
+    #[schema(example = "buy")]
+    side: &'static str,
+    /// `market`, `limit`, `stop` or `stop_limit`.
+    #[serde(rename = "type")]
+    #[schema(example = "limit")]
+    order_type: &'static str,
+    /// `working`, `filled`, `cancelled`, `expired` or `rejected`.
+    #[schema(example = "working")]
+    status: &'static str,
+    #[schema(example = "0.10")]
+    volume: String,
+    #[schema(example = "1.08000")]
+    limit_price: Option<String>,
+    stop_price: Option<String>,
+    #[schema(example = "1.07500")]
+    stop_loss: Option<String>,
+    #[schema(example = "1.09500")]
+    take_profit: Option<String>,
+    /// `gtc`, `day`, `gtd`, `ioc` or `fok`.
+    #[schema(example = "gtc")]
+    time_in_force: &'static str,
+    expires_at: Option<String>,
+    client_order_id: Option<String>,
+    #[schema(example = "2026-01-31T09:30:00.000Z")]
+    created_at: String,
+    #[schema(example = "2026-01-31T09:30:00.000Z")]
+    updated_at: String,
+    /// Why it was cancelled or rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// One open position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PositionItem {
+    #[schema(example = "01997d0a-5a3e-7d31-9a53-0a4f2f1c7a11")]
+    position_id: String,
+    #[schema(example = "EURUSD")]
+    symbol: String,
+    /// `buy` (long) or `sell` (short).
+    #[schema(example = "buy")]
+    side: &'static str,
+    #[schema(example = "0.10")]
+    volume: String,
+    #[schema(example = "1.08731")]
+    open_price: String,
+    #[schema(example = "2026-01-31T09:30:00.000Z")]
+    open_time: String,
+    stop_loss: Option<String>,
+    take_profit: Option<String>,
+    /// Always null at present.
+    trailing_distance: Option<String>,
+    /// The price it would close at; null without a quote.
+    #[schema(example = "1.08723")]
+    current_price: Option<String>,
+    /// In the account's currency; null without a quote.
+    #[schema(example = "-0.80")]
+    unrealised: Option<String>,
+    #[schema(example = "0.00")]
+    swap: String,
+    #[schema(example = "0.00")]
+    commission: String,
+    #[schema(example = "108.73")]
+    used_margin: String,
+}
+
+/// One deal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DealItem {
+    #[schema(example = "01997d0a-5a3e-7d31-9a53-0a4f2f1c7a12")]
+    deal_id: String,
+    /// The order that filled; null for a closing deal.
+    order_id: Option<String>,
+    position_id: String,
+    #[schema(example = "EURUSD")]
+    symbol: String,
+    /// Side of the deal: a long position closes with `sell`.
+    #[schema(example = "sell")]
+    side: &'static str,
+    #[schema(example = "0.10")]
+    volume: String,
+    #[schema(example = "1.08823")]
+    price: String,
+    /// Price profit alone.
+    #[schema(example = "9.20")]
+    realised: String,
+    #[schema(example = "0.00")]
+    commission: String,
+    #[schema(example = "0.00")]
+    swap: String,
+    /// `client`, `stop_loss` or `take_profit`; null for an opening deal.
+    #[schema(example = "client")]
+    reason: Option<&'static str>,
+    #[schema(example = "2026-01-31T09:31:00.000Z")]
+    time: String,
+}
+
+/// A conversion as it was used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct ConversionItem {
+    #[schema(example = "EUR")]
+    from: String,
+    #[schema(example = "USD")]
+    to: String,
+    /// Units of `to` for one unit of `from`.
+    #[schema(example = "1.08731")]
+    rate: String,
+    /// Side of the market that the rate was taken from.
+    #[schema(example = "buy")]
+    side: &'static str,
+    /// Instruments used, in order.
+    #[schema(example = json!(["EURUSD"]))]
+    path: Vec<String>,
+}
+
+/// What a fill rested on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Receipt {
+    #[schema(example = "01997d0a-5a3e-7d31-9a53-0a4f2f1c7a12")]
+    deal_id: String,
+    #[schema(example = "1.08723")]
+    quote_bid: String,
+    #[schema(example = "1.08731")]
+    quote_ask: String,
+    #[schema(example = "2026-01-31T09:30:00.000Z")]
+    quote_at: String,
+    /// `twelve_data`, `simulator` or `recorded`.
+    #[schema(example = "simulator")]
+    source: &'static str,
+    /// Mark-up within the price, in price units.
+    #[schema(example = "0")]
+    spread_markup: String,
+    /// Slippage within the price, in price units; positive is against the client.
+    #[schema(example = "0")]
+    slippage: String,
+    #[schema(example = "1.08731")]
+    price: String,
+    #[schema(example = "0.00")]
+    commission: String,
+    conversion: ConversionItem,
+    #[schema(example = 1)]
+    rule_version: u32,
+}
+
+impl OrderItem {
+    pub(crate) fn of(row: &OrderRow, terms: Option<&Instrument>) -> Self {
+        let ticket = &row.ticket;
+        let price = |value: Option<Decimal>| value.map(|value| number::price(value, terms));
+        Self {
+            order_id: row.order_id.to_string(),
+            symbol: ticket.symbol.to_string(),
+            side: ticket.side.as_str(),
+            order_type: order_type(ticket.order_type),
+            status: order_status(row.status),
+            volume: number::volume(ticket.volume, terms),
+            limit_price: price(ticket.limit_price),
+            stop_price: price(ticket.stop_price),
+            stop_loss: price(ticket.stop_loss),
+            take_profit: price(ticket.take_profit),
+            time_in_force: time_in_force(ticket.time_in_force),
+            expires_at: ticket.expires_at.map(text::time),
+            client_order_id: ticket.client_order_id.as_deref().map(str::to_owned),
+            created_at: text::time(row.created_at),
+            updated_at: text::time(row.updated_at),
+            reason: row.reason.clone(),
+        }
+    }
+}
+
+/// The account whose position is shown, and the market to value it on.
+#[derive(Clone, Copy)]
+pub(crate) struct Valuation<'a> {
+    pub(crate) currency: Currency,
+    pub(crate) leverage: u32,
+    pub(crate) market: &'a Market,
+    pub(crate) rules: &'a Rules,
+}
+
+impl PositionItem {
+    pub(crate) fn of(position: &Position, on: Valuation<'_>) -> Self {
+        let terms = on.market.instrument(position.symbol).map(AsRef::as_ref);
+        let price = |value| number::price(value, terms);
+        let money = |value| number::money(value, on.currency);
+        let quote = on.market.quote(position.symbol);
+        let closing = quote.zip(terms).map(|(quote, terms)| {
+            daybook_domain::price::dealing(quote, terms, position.side.opposite())
+        });
+        Self {
+            position_id: position.position_id.to_string(),
+            symbol: position.symbol.to_string(),
+            side: position.side.as_str(),
+            volume: number::volume(position.volume, terms),
+            open_price: price(position.open_price),
+            open_time: text::time(position.opened_at),
+            stop_loss: position.stop_loss.map(price),
+            take_profit: position.take_profit.map(price),
+            trailing_distance: None,
+            current_price: closing.map(price),
+            unrealised: unrealised(position, on.currency, on.market, on.rules).map(money),
+            swap: money(position.swap),
+            commission: money(position.commission),
+            used_margin: money(position_margin(position, on.leverage, on.currency)),
+        }
+    }
+}
+
+impl DealItem {
+    pub(crate) fn of(row: &DealRow, terms: Option<&Instrument>) -> Self {
+        let money = |value| number::money(value, row.currency);
+        Self {
+            deal_id: row.deal_id.to_string(),
+            order_id: row.order_id.map(|id| id.to_string()),
+            position_id: row.position_id.to_string(),
+            symbol: row.symbol.to_string(),
+            side: row.side.as_str(),
+            volume: number::volume(row.volume, terms),
+            price: number::price(row.price, terms),
+            realised: money(row.realised),
+            commission: money(row.commission),
+            swap: money(row.swap),
+            reason: row.reason.map(close_reason),
+            time: text::time(row.at),
+        }
+    }
+}
+
+impl Receipt {
+    pub(crate) fn of(
+        deal_id: &impl ToString,
+        execution: &Execution,
+        terms: Option<&Instrument>,
+        currency: Currency,
+    ) -> Self {
+        let price = |value| number::price(value, terms);
+        Self {
+            deal_id: deal_id.to_string(),
+            quote_bid: price(execution.quote_bid),
+            quote_ask: price(execution.quote_ask),
+            quote_at: text::time(execution.quote_at),
+            source: source(execution.source),
+            spread_markup: number::plain(execution.spread_markup),
+            slippage: number::plain(execution.slippage),
+            price: price(execution.price),
+            commission: number::money(execution.commission, currency),
+            conversion: ConversionItem::of(&execution.conversion),
+            rule_version: execution.rule_version,
+        }
+    }
+}
+
+impl ConversionItem {
+    fn of(conversion: &Conversion) -> Self {
+        Self {
+            from: conversion.from.to_string(),
+            to: conversion.to.to_string(),
+            rate: number::plain(conversion.rate),
+            side: conversion.side.as_str(),
+            path: conversion.path.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+const fn order_type(order_type: OrderType) -> &'static str {
+    match order_type {
+        OrderType::Market => "market",
+        OrderType::Limit => "limit",
+        OrderType::Stop => "stop",
+        OrderType::StopLimit => "stop_limit",
+    }
+}
+
+const fn order_status(status: OrderStatus) -> &'static str {
+    match status {
+        OrderStatus::Working => "working",
+        OrderStatus::Filled => "filled",
+        OrderStatus::Cancelled => "cancelled",
+        OrderStatus::Expired => "expired",
+        OrderStatus::Rejected => "rejected",
+    }
+}
+
+const fn time_in_force(time_in_force: TimeInForce) -> &'static str {
+    match time_in_force {
+        TimeInForce::Gtc => "gtc",
+        TimeInForce::Day => "day",
+        TimeInForce::Gtd => "gtd",
+        TimeInForce::Ioc => "ioc",
+        TimeInForce::Fok => "fok",
+    }
+}
+
+const fn close_reason(reason: CloseReason) -> &'static str {
+    match reason {
+        CloseReason::Client => "client",
+        CloseReason::StopLoss => "stop_loss",
+        CloseReason::TakeProfit => "take_profit",
+    }
+}
+
+const fn source(source: QuoteSource) -> &'static str {
+    match source {
+        QuoteSource::TwelveData => "twelve_data",
+        QuoteSource::Simulator => "simulator",
+        QuoteSource::Recorded => "recorded",
+    }
+}

@@ -1,0 +1,32 @@
+//! The handles the API works with.
+
+use std::sync::Arc;
+
+use daybook_domain::Instrument;
+use daybook_engine::Engine;
+use daybook_projections::Reads;
+use daybook_relay::{Candles, Hub};
+use daybook_store::Store;
+use tokio::sync::watch;
+
+use crate::config::ApiConfig;
+
+/// Handles on everything else, made by the composition root.
+#[derive(Clone)]
+pub struct ApiState {
+    /// The book.
+    pub store: Store,
+    /// Read models.
+    pub reads: Reads,
+    /// Newest quotes.
+    pub hub: Hub,
+    /// Candles.
+    pub candles: Candles,
+    /// The engine while this node is the leader; none on a standby, whose commands answer 503
+    /// `not_leader`.
+    pub engine: watch::Receiver<Option<Engine>>,
+    /// Instrument terms as the book has them (the seeds until it does).
+    pub instruments: watch::Receiver<Vec<Arc<Instrument>>>,
+    /// Settings.
+    pub config: Arc<ApiConfig>,
+}

@@ -1,0 +1,12 @@
+//! Sockets: public quotes (WebSocket and server-sent events), and the client's private channel.
+//!
+//! No socket has a queue that can grow: quotes are conflated in the hub, and whoever cannot keep up
+//! with events is disconnected and catches up by position.
+
+mod entrance;
+pub(crate) mod live;
+pub(crate) mod private;
+mod protocol;
+mod pushes;
+pub(crate) mod quotes;
+mod socket;
