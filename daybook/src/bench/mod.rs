@@ -1,0 +1,61 @@
+//! `daybook bench`: ours beside its peers, in one run, on one machine. Absolute figures differ
+//! from machine to machine; the ratios are what counts.
+
+#![allow(
+    clippy::float_arithmetic,
+    clippy::cast_precision_loss,
+    reason = "rates and ratios are no money"
+)]
+
+mod arena;
+mod ceiling;
+mod engine;
+mod history;
+mod measure;
+mod ours;
+mod peer;
+mod rebuild;
+mod report;
+mod store;
+
+use clap::{Args, Subcommand};
+
+/// Which benchmark, and how it reports.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// What to measure.
+    #[command(subcommand)]
+    pub what: Bench,
+}
+
+/// The benchmarks.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// Durable commands a second: ours, cqrs-es + postgres-es, and the raw group-commit ceiling.
+    Store,
+    /// Decisions, ticks against resting orders, memory.
+    Engine {
+        /// Resting orders in the trigger book.
+        #[arg(long, default_value_t = 1_000_000)]
+        resting: usize,
+    },
+    /// Rebuilding a read model, and loading accounts at start.
+    Rebuild {
+        /// Events in the book.
+        #[arg(long, default_value_t = 500_000)]
+        events: usize,
+    },
+}
+
+/// Runs one benchmark and prints its table, or JSON.
+///
+/// # Errors
+/// When the benchmark's own database cannot be started or a measurement fails.
+pub async fn run(args: BenchArgs, json: bool) -> anyhow::Result<()> {
+    let report = match args.what {
+        Bench::Store => store::run().await?,
+        Bench::Engine { resting } => engine::run(resting).await?,
+        Bench::Rebuild { events } => rebuild::run(events).await?,
+    };
+    report.print(json)
+}

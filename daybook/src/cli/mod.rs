@@ -1,0 +1,238 @@
+//! The `daybook` command: what can be typed, and what it ends with.
+
+mod audit;
+mod config;
+mod instruments;
+mod migrate;
+mod openapi;
+mod progress;
+mod projections;
+mod replay;
+mod scenario;
+mod simulate;
+mod table;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    bench::{self, BenchArgs},
+    config::{Config, LogConfig},
+    database::Database,
+    out::say,
+    serve, telemetry,
+};
+
+/// What a command came to, besides failing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done, and all is as it should be.
+    Fine,
+    /// Done: a verification found a difference.
+    Different,
+}
+
+/// An event-sourced trading ledger.
+#[derive(Debug, Parser)]
+#[command(
+    name = "daybook",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Configuration comes from the environment: `daybook config` prints what is in \
+                  force.\nEvery command works beside a running `daybook serve`, on the embedded \
+                  database too.\n\nExit codes: 0 fine, 1 failed, 2 usage or configuration, 3 a \
+                  verification found a difference."
+)]
+pub struct Cli {
+    /// Print JSON for machines.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server: database, market data, engine, read models, API.
+    #[command(after_help = "Examples:\n  \
+        daybook serve\n  \
+        DAYBOOK_SIM_TICKS=eurusd.csv DAYBOOK_SIM_SPEED=10 daybook serve\n  \
+        DATABASE_URL=postgres://daybook:secret@db/daybook TWELVEDATA_API_KEY=… daybook serve")]
+    Serve,
+    /// Bring the database schema up to date (`serve` does it too).
+    Migrate,
+    /// Print the configuration in force, secrets masked.
+    Config,
+    /// Read models: how they stand, building them again, comparing them with the book.
+    #[command(subcommand)]
+    Projections(projections::Projections),
+    /// Fold an aggregate's events again, step by step.
+    #[command(subcommand)]
+    Replay(replay::Replay),
+    /// Prove the book.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Instruments and their terms.
+    #[command(subcommand)]
+    Instruments(instruments::Instruments),
+    /// Stand in for the outside world.
+    #[command(subcommand)]
+    Simulate(simulate::Simulate),
+    /// Run recorded ticks and timed commands through the real engine on a virtual clock.
+    #[command(subcommand)]
+    Scenario(scenario::Scenario),
+    /// Measure, beside the peers and on this machine.
+    #[command(after_help = "Examples:\n  \
+        daybook bench store\n  \
+        daybook bench engine --resting 1000000\n  \
+        daybook bench rebuild --events 500000 --json")]
+    Bench(BenchArgs),
+    /// Print the OpenAPI document.
+    Openapi,
+}
+
+/// Runs the command.
+pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
+    let level = match &cli.command {
+        Command::Serve | Command::Simulate(_) => "info",
+        Command::Migrate
+        | Command::Config
+        | Command::Projections(_)
+        | Command::Replay(_)
+        | Command::Audit(_)
+        | Command::Instruments(_)
+        | Command::Scenario(_)
+        | Command::Bench(_)
+        | Command::Openapi => "warn",
+    };
+    telemetry::start(&LogConfig::from_env(), level);
+    let json = cli.json;
+    match cli.command {
+        Command::Serve => serve::run(configured()?).await.map(|()| Verdict::Fine),
+        Command::Config => config::run(&configured()?, json),
+        Command::Openapi => openapi::run(),
+        Command::Bench(args) => bench::run(args, json).await.map(|()| Verdict::Fine),
+        Command::Simulate(what) => simulate::run(what, json).await,
+        Command::Scenario(what) => scenario::run(what).await,
+        Command::Migrate => with_database(async |at| migrate::run(at, json).await).await,
+        Command::Projections(what) => {
+            with_database(async |at| projections::run(what, at, json).await).await
+        }
+        Command::Replay(what) => with_database(async |at| replay::run(what, at, json).await).await,
+        Command::Audit(what) => with_database(async |at| audit::run(what, at, json).await).await,
+        Command::Instruments(what) => {
+            with_database(async |at| instruments::run(what, at, json).await).await
+        }
+    }
+}
+
+/// What a command on the book works with.
+struct At<'a> {
+    config: &'a Config,
+    database: &'a Database,
+}
+
+impl At<'_> {
+    /// The book. A database that this command started itself is brought up to date first: it may
+    /// be new, and nobody else can be.
+    async fn store(&self) -> anyhow::Result<daybook_store::Store> {
+        let store = self.database.connect(self.config).await?;
+        if self.database.is_ours() {
+            store.migrate().await?;
+            return Ok(store);
+        }
+        let known: bool = sqlx::query_scalar("select to_regclass('public.events') is not null")
+            .fetch_one(store.pool())
+            .await?;
+        anyhow::ensure!(
+            known,
+            "this database holds no book yet: `daybook migrate` or `daybook serve` makes one"
+        );
+        Ok(store)
+    }
+}
+
+/// Runs a command on the database and lets go of it in either case.
+async fn with_database(
+    command: impl AsyncFnOnce(At<'_>) -> anyhow::Result<Verdict>,
+) -> anyhow::Result<Verdict> {
+    let config = configured()?;
+    let database = Database::command(&config).await?;
+    let at = At {
+        config: &config,
+        database: &database,
+    };
+    let outcome = command(at).await;
+    database.close().await;
+    outcome
+}
+
+fn configured() -> anyhow::Result<Config> {
+    let config = Config::from_env()?;
+    for name in &config.mistyped {
+        tracing::warn!("{name} is not a variable of this program");
+    }
+    Ok(config)
+}
+
+/// Prints a value as JSON.
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    say!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_are_understood_as_the_contract_writes_them() {
+        for line in [
+            "serve",
+            "migrate",
+            "config --json",
+            "projections list",
+            "projections status --json",
+            "projections rebuild accounts --parallel 2 --verify",
+            "projections verify accounts",
+            "projections verify --all",
+            "replay account 0193c0de-0000-7000-8000-000000000000 --as-of 2026-01-01T00:00:00Z",
+            "replay account 0193c0de-0000-7000-8000-000000000000 --sequence 7 --format journal",
+            "audit verify",
+            "audit verify --all",
+            "audit verify --stream account-0193c0de-0000-7000-8000-000000000000",
+            "instruments list",
+            "simulate feed --listen 127.0.0.1:0 --ticks a.csv b.csv --speed 2.5 --seed 7 --loop \
+             --max-gap-ms 100",
+            "scenario run file.json --out report.json",
+            "bench store --json",
+            "openapi",
+        ] {
+            let words = std::iter::once("daybook").chain(line.split_whitespace());
+            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        for line in [
+            "",
+            "projections verify",
+            "projections verify accounts --all",
+            "audit verify --all --stream account-1",
+            "replay account 0193c0de-0000-7000-8000-000000000000 --as-of now --sequence 1",
+            "simulate feed --speed 0",
+        ] {
+            let words = std::iter::once("daybook").chain(line.split_whitespace());
+            assert!(Cli::try_parse_from(words).is_err(), "{line}");
+        }
+    }
+}

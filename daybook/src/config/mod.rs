@@ -1,0 +1,174 @@
+//! Configuration: the environment, read once. Every error is reported together, by name.
+
+mod parse;
+mod reader;
+mod secrets;
+mod shown;
+mod variables;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use daybook_api::{Limits, Network};
+use daybook_domain::{Decimal, Rules};
+use daybook_engine::EngineConfig;
+use daybook_relay::FilterConfig;
+use daybook_store::MasterKey;
+use secrecy::SecretString;
+use sqlx::postgres::PgConnectOptions;
+
+pub use reader::ConfigErrors;
+pub use shown::shown;
+
+/// Everything that is configured, typed and checked.
+#[derive(Debug)]
+pub struct Config {
+    /// Address of the HTTP and WebSocket server.
+    pub listen: SocketAddr,
+    /// Prometheus.
+    pub metrics: MetricsListen,
+    /// This node's address for the others to show.
+    pub advertise: String,
+    /// Embedded database, documents, mails, generated secrets.
+    pub data_dir: PathBuf,
+    /// The database.
+    pub database: DatabaseConfig,
+    /// Market data.
+    pub market: MarketConfig,
+    /// The engine, the house rules included.
+    pub engine: EngineConfig,
+    /// Public addresses, limits, funds.
+    pub api: ApiSettings,
+    /// Secrets in use.
+    pub secrets: Secrets,
+    /// Variables that look like ours and are none.
+    pub mistyped: Vec<String>,
+}
+
+/// Where Prometheus is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsListen {
+    /// Nowhere.
+    Off,
+    /// At the default address, if nobody else is there.
+    Default(SocketAddr),
+    /// There, or not at all.
+    Given(SocketAddr),
+}
+
+/// The database.
+#[derive(Debug)]
+pub struct DatabaseConfig {
+    /// External Postgres; none: the embedded one.
+    pub url: Option<PgConnectOptions>,
+    /// Connections of the reading pool.
+    pub connections_max: u32,
+}
+
+/// Market data.
+#[derive(Debug)]
+pub struct MarketConfig {
+    /// Key of the provider; none: the simulator.
+    pub api_key: Option<SecretString>,
+    /// The provider's WebSocket.
+    pub ws_url: String,
+    /// The provider's REST API.
+    pub rest_url: String,
+    /// Most symbols to subscribe to.
+    pub symbols_max: Option<usize>,
+    /// Symbols on one upstream WebSocket.
+    pub symbols_per_connection: Option<usize>,
+    /// How long fetched candles are served.
+    pub history_ttl: Duration,
+    /// The feed filter.
+    pub filter: FilterConfig,
+    /// The simulator.
+    pub simulator: SimulatorSettings,
+}
+
+/// The built-in simulator.
+#[derive(Debug)]
+pub struct SimulatorSettings {
+    /// Recorded ticks to replay; none: generated prices alone.
+    pub ticks: Vec<PathBuf>,
+    /// Speed of the replay.
+    pub speed: Decimal,
+    /// Seed of the generated prices.
+    pub seed: u64,
+    /// Whether the replay begins again.
+    pub looping: bool,
+    /// Longest gap of the replay.
+    pub max_gap_ms: u64,
+}
+
+/// What the API needs besides secrets.
+#[derive(Debug)]
+pub struct ApiSettings {
+    /// Whether the public address is `https`.
+    pub behind_tls: bool,
+    /// Origins that browsers may call from.
+    pub cors_origins: Vec<String>,
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Rate limits.
+    pub limits: Limits,
+    /// Demo money of a new client.
+    pub demo_funds: Decimal,
+    /// Leverage of a new client's accounts.
+    pub leverage: u32,
+}
+
+/// The secrets in use. Those of later parts are read, checked and generated, and not kept here.
+pub struct Secrets {
+    /// Signs access tokens.
+    pub access: SecretString,
+    /// Still verifies during a rotation.
+    pub access_previous: Option<SecretString>,
+    /// Wraps data keys.
+    pub master_key: MasterKey,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets(…)")
+    }
+}
+
+/// How to log: read apart, so that it works before the configuration does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Filter; none: the command's own default.
+    pub filter: Option<String>,
+    /// Lines of JSON instead of text.
+    pub json: bool,
+}
+
+impl Config {
+    /// Reads the environment; generates missing secrets where that is allowed.
+    ///
+    /// # Errors
+    /// Everything that is missing or malformed, by name.
+    pub fn from_env() -> Result<Self, ConfigErrors> {
+        parse::config(std::env::vars().collect())
+    }
+
+    /// House rules.
+    #[must_use]
+    pub const fn rules(&self) -> &Rules {
+        &self.engine.rules
+    }
+
+    /// Whether prices are simulated.
+    #[must_use]
+    pub const fn simulated(&self) -> bool {
+        self.market.api_key.is_none()
+    }
+}
+
+impl LogConfig {
+    /// Reads the environment; what is malformed counts as unset here and is reported by
+    /// [`Config::from_env`].
+    #[must_use]
+    pub fn from_env() -> Self {
+        parse::log(std::env::vars().collect())
+    }
+}

@@ -1,0 +1,353 @@
+//! From variables to the typed configuration.
+
+mod secret;
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use daybook_api::{Limits, Network};
+use daybook_domain::{
+    Decimal, Rules,
+    rules::{ConversionRule, LimitFill, SessionRule},
+};
+use daybook_engine::EngineConfig;
+use daybook_relay::FilterConfig;
+use secrecy::SecretString;
+
+use super::{
+    ApiSettings, Config, ConfigErrors, DatabaseConfig, LogConfig, MarketConfig, MetricsListen,
+    SimulatorSettings, reader::Reader,
+};
+
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+const METRICS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+
+pub fn config(environment: BTreeMap<String, String>) -> Result<Config, ConfigErrors> {
+    let mut read = Reader::new(environment);
+    let mistyped = read.mistyped();
+    let listen = listen(&mut read);
+    let metrics = metrics(&mut read);
+    let data_dir = PathBuf::from(read.text("DAYBOOK_DATA_DIR").unwrap_or("./data".to_owned()));
+    let database = database(&mut read);
+    let market = market(&mut read);
+    let engine = engine(&mut read, market.api_key.is_none());
+    let (api, advertise) = api(&mut read, listen);
+    let secrets = secret::in_use(&mut read, database.url.is_some(), &data_dir);
+    later(&mut read);
+    log_from(&mut read);
+    let config = secrets.map(|secrets| Config {
+        listen,
+        metrics,
+        advertise,
+        data_dir,
+        database,
+        market,
+        engine,
+        api,
+        secrets,
+        mistyped,
+    });
+    let config = read.finish(config)?;
+    Ok(config.expect("invariant: secrets are absent only with an error"))
+}
+
+pub fn log(environment: BTreeMap<String, String>) -> LogConfig {
+    log_from(&mut Reader::new(environment))
+}
+
+fn log_from(read: &mut Reader) -> LogConfig {
+    let filter = read.parsed_with("DAYBOOK_LOG", |text| {
+        match text.parse::<tracing_subscriber::EnvFilter>() {
+            Ok(_) => Ok(text.to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    });
+    let json = read.choice("DAYBOOK_LOG_FORMAT", &[("text", false), ("json", true)]);
+    LogConfig {
+        filter,
+        json: json.unwrap_or(false),
+    }
+}
+
+fn listen(read: &mut Reader) -> SocketAddr {
+    let port: Option<u16> = read.parsed_with("PORT", |text| {
+        text.parse().map_err(|_| "must be a port number".to_owned())
+    });
+    let address = read.parsed("DAYBOOK_LISTEN");
+    address
+        .or(port.map(|port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))))
+        .unwrap_or(LISTEN)
+}
+
+fn metrics(read: &mut Reader) -> MetricsListen {
+    if read.is_empty("DAYBOOK_METRICS_LISTEN") {
+        return MetricsListen::Off;
+    }
+    match read.parsed("DAYBOOK_METRICS_LISTEN") {
+        Some(address) => MetricsListen::Given(address),
+        None => MetricsListen::Default(METRICS),
+    }
+}
+
+fn database(read: &mut Reader) -> DatabaseConfig {
+    // The parser's own message may repeat the URL, and with it a password.
+    let url = read.parsed_with("DATABASE_URL", |text| {
+        let postgres = text.starts_with("postgres://") || text.starts_with("postgresql://");
+        text.parse()
+            .ok()
+            .filter(|_| postgres)
+            .ok_or_else(|| "must be a URL like postgres://user:password@host:5432/name".to_owned())
+    });
+    DatabaseConfig {
+        url,
+        connections_max: read.at_least_one("DAYBOOK_DATABASE_CONNECTIONS_MAX", 20),
+    }
+}
+
+fn market(read: &mut Reader) -> MarketConfig {
+    let default = FilterConfig::default();
+    let hundred = Decimal::ONE_HUNDRED;
+    let mut percent = |name, default: Decimal| {
+        let percent = read.parsed_with(name, positive);
+        percent.map_or(default, |percent| percent / hundred)
+    };
+    let filter = FilterConfig {
+        jump_max: percent("DAYBOOK_FEED_JUMP_MAX_PERCENT", default.jump_max),
+        agreement: percent("DAYBOOK_FEED_AGREEMENT_PERCENT", default.agreement),
+        silence: read
+            .parsed("DAYBOOK_FEED_SILENCE_MS")
+            .map_or(default.silence, Duration::from_millis),
+    };
+    let ws_url = url(read, "TWELVEDATA_WS_URL", &["ws", "wss"]);
+    let rest_url = url(read, "TWELVEDATA_REST_URL", &["http", "https"]);
+    MarketConfig {
+        api_key: read.text("TWELVEDATA_API_KEY").map(SecretString::from),
+        ws_url: ws_url.unwrap_or("wss://ws.twelvedata.com/v1/quotes/price".to_owned()),
+        rest_url: rest_url.unwrap_or("https://api.twelvedata.com".to_owned()),
+        symbols_max: count(read, "MD_WS_SYMBOLS_MAX"),
+        symbols_per_connection: count(read, "MD_SYMBOLS_PER_CONNECTION"),
+        history_ttl: Duration::from_secs(read.parsed("MD_HISTORY_TTL_1M_SEC").unwrap_or(60)),
+        filter,
+        simulator: simulator(read),
+    }
+}
+
+fn simulator(read: &mut Reader) -> SimulatorSettings {
+    let ticks: Vec<PathBuf> = read
+        .list("DAYBOOK_SIM_TICKS")
+        .into_iter()
+        .map(PathBuf::from)
+        .collect();
+    for path in &ticks {
+        if let Err(error) = std::fs::File::open(path) {
+            read.error("DAYBOOK_SIM_TICKS", format!("{}: {error}", path.display()));
+        }
+    }
+    SimulatorSettings {
+        ticks,
+        speed: read
+            .parsed_with("DAYBOOK_SIM_SPEED", positive)
+            .unwrap_or(Decimal::ONE),
+        seed: read.parsed("DAYBOOK_SIM_SEED").unwrap_or(1),
+        looping: read.flag("DAYBOOK_SIM_LOOP", false),
+        max_gap_ms: read.parsed("DAYBOOK_SIM_MAX_GAP_MS").unwrap_or(5000),
+    }
+}
+
+fn engine(read: &mut Reader, simulated: bool) -> EngineConfig {
+    let default = EngineConfig::default();
+    let ttl = read.at_least_one("IDEMPOTENCY_TTL_SEC", default.idempotency_ttl.as_secs());
+    EngineConfig {
+        shards: read
+            .parsed_with("DAYBOOK_SHARDS", one_to_1024)
+            .unwrap_or(default.shards),
+        queue_max: count(read, "DAYBOOK_QUEUE_MAX").unwrap_or(default.queue_max),
+        rules: rules(read, simulated),
+        idempotency_ttl: Duration::from_secs(ttl),
+        hot_accounts_max: count(read, "DAYBOOK_HOT_ACCOUNTS_MAX")
+            .unwrap_or(default.hot_accounts_max),
+        snapshot_every: read.at_least_one("DAYBOOK_SNAPSHOT_EVERY", default.snapshot_every),
+        ..default
+    }
+}
+
+fn rules(read: &mut Reader, simulated: bool) -> Rules {
+    let default = Rules::default();
+    let sessions = [
+        ("terms", SessionRule::Terms),
+        ("always", SessionRule::Always),
+    ];
+    let limit_fill = [
+        ("improve", LimitFill::Improve),
+        ("at_limit", LimitFill::AtLimit),
+    ];
+    let conversion = [
+        ("worse", ConversionRule::Worse),
+        ("by_deal", ConversionRule::ByDeal),
+    ];
+    let age = read.parsed_with("DAYBOOK_MAX_QUOTE_AGE_MS", |text| match text {
+        "off" => Ok(None),
+        number => number
+            .parse()
+            .map(Some)
+            .map_err(|_| "must be a number or off".to_owned()),
+    });
+    Rules {
+        limit_fill: read
+            .choice("DAYBOOK_LIMIT_FILL", &limit_fill)
+            .unwrap_or_default(),
+        sessions: read
+            .choice("DAYBOOK_SESSIONS", &sessions)
+            .unwrap_or(if simulated {
+                SessionRule::Always
+            } else {
+                SessionRule::Terms
+            }),
+        conversion: read
+            .choice("DAYBOOK_CONVERSION", &conversion)
+            .unwrap_or_default(),
+        max_quote_age_ms: age.unwrap_or(default.max_quote_age_ms),
+        orders_max: count(read, "DAYBOOK_ORDERS_MAX").unwrap_or(default.orders_max),
+        positions_max: count(read, "DAYBOOK_POSITIONS_MAX").unwrap_or(default.positions_max),
+        ..default
+    }
+}
+
+fn api(read: &mut Reader, listen: SocketAddr) -> (ApiSettings, String) {
+    let app = url(read, "APP_URL", &["http", "https"]);
+    let own = url(read, "API_URL", &["http", "https"]).or_else(|| app.clone());
+    let mut cors_origins = read.list("CORS_ORIGINS");
+    if cors_origins.is_empty() {
+        cors_origins.extend(app.as_deref().map(|app| origin(app).to_owned()));
+    }
+    let mut trusted_proxies = Vec::new();
+    for network in read.list("TRUSTED_PROXIES") {
+        match network.parse::<Network>() {
+            Ok(network) => trusted_proxies.push(network),
+            Err(error) => read.error("TRUSTED_PROXIES", format!("{network}: {error}")),
+        }
+    }
+    let advertise = read.text("DAYBOOK_ADVERTISE").or_else(|| app.clone());
+    let settings = ApiSettings {
+        behind_tls: own.is_some_and(|own| own.starts_with("https://")),
+        cors_origins,
+        trusted_proxies,
+        limits: limits(read),
+        demo_funds: read
+            .parsed_with("DEMO_FUNDS", positive)
+            .unwrap_or(Decimal::from(10_000)),
+        leverage: read
+            .parsed_with("DAYBOOK_LEVERAGE", one_to_500)
+            .unwrap_or(100),
+    };
+    (settings, advertise.unwrap_or_else(|| own_address(listen)))
+}
+
+/// Where others find this node. A name where it listens on every address, because that is none.
+fn own_address(listen: SocketAddr) -> String {
+    if !listen.ip().is_unspecified() {
+        return format!("http://{listen}");
+    }
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = match name.trim() {
+        "" | "(none)" => "localhost",
+        name => name,
+    };
+    format!("http://{name}:{}", listen.port())
+}
+
+fn limits(read: &mut Reader) -> Limits {
+    Limits {
+        window: Duration::from_millis(read.at_least_one("RATE_LIMIT_WINDOW_MS", 60_000_u64)),
+        requests_max: read.limit("RATE_LIMIT_MAX", 100),
+        auth_max: read.limit("RATE_LIMIT_AUTH_MAX", 10),
+        orders_max: read.limit("RATE_LIMIT_ORDERS_MAX", 10),
+        login_block_after: read.limit("LOGIN_BLOCK_AFTER", 5),
+        login_block: Duration::from_secs(read.at_least_one("LOGIN_BLOCK_SEC", 900_u64)),
+    }
+}
+
+/// Read and checked today, so that a configuration that is accepted stays acceptable.
+fn later(read: &mut Reader) {
+    for name in ["CRM_BASE_URL", "S3_ENDPOINT"] {
+        let _ = url(read, name, &["http", "https"]);
+    }
+    let _ = url(read, "SMTP_URL", &["smtp", "smtps"]);
+    for name in [
+        "CRM_WEBHOOK_PATH",
+        "CRM_API_TOKEN",
+        "S3_BUCKET",
+        "S3_ACCESS_KEY",
+        "S3_SECRET_KEY",
+        "MAIL_FROM",
+        "RECAPTCHA_SECRET",
+    ] {
+        let _ = read.text(name);
+    }
+    let _ = read.choice(
+        "CRM_WEBHOOK_VOCABULARY",
+        &[("crm", ()), ("site", ()), ("both", ())],
+    );
+    for name in [
+        "WEBHOOK_ALLOW_PRIVATE",
+        "LIVE_REQUIRES_KYC",
+        "IMPERSONATION_CAN_WITHDRAW",
+        "HONEYPOT_BLOCK",
+    ] {
+        let _ = read.flag(name, false);
+    }
+    let _ = read.limit("RATE_LIMIT_CRM_MAX", 100);
+    let _: Option<u64> = read.parsed("MD_HISTORY_TTL_1H_SEC");
+}
+
+fn url(read: &mut Reader, name: &'static str, schemes: &[&str]) -> Option<String> {
+    read.parsed_with(name, |text| match text.split_once("://") {
+        Some((scheme, rest)) if schemes.contains(&scheme) && !rest.is_empty() => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err(format!("must begin with {}://", schemes.join(":// or "))),
+    })
+}
+
+/// `https://host:port` of an address with a path.
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url[host..].find('/').map_or(url.len(), |at| host + at);
+    &url[..end]
+}
+
+fn count(read: &mut Reader, name: &'static str) -> Option<usize> {
+    read.parsed_with(name, |text| match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(format!("{error}")),
+    })
+}
+
+fn one_to_1024(text: &str) -> Result<usize, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..=1024).contains(number));
+    number.ok_or_else(|| "must be a number from 1 to 1024".to_owned())
+}
+
+fn one_to_500(text: &str) -> Result<u32, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..=500).contains(number));
+    number.ok_or_else(|| "must be a number from 1 to 500".to_owned())
+}
+
+fn positive(text: &str) -> Result<Decimal, String> {
+    let number = text.parse().ok().filter(|number| *number > Decimal::ZERO);
+    number.ok_or_else(|| "must be a decimal number above 0".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! Every variable, in one table: what `daybook config` prints, what the README must list, and what
+//! an unknown `DAYBOOK_…` name is told apart by.
+
+/// One environment variable.
+#[derive(Clone, Copy, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// An older name that works too; the name itself wins.
+    pub alias: Option<&'static str>,
+    /// What stands for it when it is unset, as text for people.
+    pub default: &'static str,
+    /// Whether its value is shown.
+    pub secret: bool,
+    /// Read and checked already, used by a later part of the system.
+    pub later: bool,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+const fn plain(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
+    Variable {
+        name,
+        alias: None,
+        default,
+        secret: false,
+        later: false,
+        meaning,
+    }
+}
+
+const fn secret(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
+    Variable {
+        secret: true,
+        ..plain(name, default, meaning)
+    }
+}
+
+const fn later(variable: Variable) -> Variable {
+    Variable {
+        later: true,
+        ..variable
+    }
+}
+
+const fn also(variable: Variable, alias: &'static str) -> Variable {
+    Variable {
+        alias: Some(alias),
+        ..variable
+    }
+}
+
+/// What an unset secret becomes.
+pub const GENERATED: &str = "generated; required with DATABASE_URL";
+
+/// All of them, by subject.
+#[rustfmt::skip]
+pub const VARIABLES: &[Variable] = &[
+    plain("DAYBOOK_LISTEN", "127.0.0.1:8080", "address of the HTTP and WebSocket server"),
+    plain("PORT", "", "n: listen on 0.0.0.0:n, where DAYBOOK_LISTEN is unset"),
+    plain("DAYBOOK_METRICS_LISTEN", "127.0.0.1:9464", "address for Prometheus; set but empty: off"),
+    plain("DAYBOOK_ADVERTISE", "APP_URL, else the address listened on", "this node's address for other nodes to show"),
+    plain("DAYBOOK_DATA_DIR", "./data", "embedded database, documents, mails, generated secrets"),
+    secret("DATABASE_URL", "embedded", "external Postgres 15 or newer"),
+    plain("DAYBOOK_DATABASE_CONNECTIONS_MAX", "20", "connections of the reading pool"),
+
+    secret("TWELVEDATA_API_KEY", "the built-in simulator", "key of the market data provider"),
+    plain("TWELVEDATA_WS_URL", "wss://ws.twelvedata.com/v1/quotes/price", "its WebSocket"),
+    plain("TWELVEDATA_REST_URL", "https://api.twelvedata.com", "its REST API"),
+    plain("MD_WS_SYMBOLS_MAX", "all", "most symbols to subscribe to"),
+    plain("MD_SYMBOLS_PER_CONNECTION", "all", "symbols on one upstream WebSocket"),
+    plain("MD_HISTORY_TTL_1M_SEC", "60", "how long fetched candles are served before they are fetched again"),
+    later(plain("MD_HISTORY_TTL_1H_SEC", "3600", "the same, for candles of an hour and more")),
+    plain("DAYBOOK_FEED_JUMP_MAX_PERCENT", "10", "a larger move is held until quotes agree"),
+    plain("DAYBOOK_FEED_AGREEMENT_PERCENT", "1", "held quotes agree within this"),
+    plain("DAYBOOK_FEED_SILENCE_MS", "60000", "after so long without a quote the next one is not tested"),
+    plain("DAYBOOK_SIM_TICKS", "generated prices", "simulator: comma-separated tick files to replay"),
+    plain("DAYBOOK_SIM_SPEED", "1", "simulator: speed of the replay"),
+    plain("DAYBOOK_SIM_SEED", "1", "simulator: seed of the generated prices"),
+    plain("DAYBOOK_SIM_LOOP", "false", "simulator: begin the replay again at its end"),
+    plain("DAYBOOK_SIM_MAX_GAP_MS", "5000", "simulator: longer gaps of the replay are shortened to this"),
+
+    plain("DAYBOOK_SESSIONS", "always with the simulated feed, else terms", "trading hours: terms | always"),
+    plain("DAYBOOK_LIMIT_FILL", "improve", "price of a limit fill: improve | at_limit"),
+    plain("DAYBOOK_CONVERSION", "worse", "side of conversion rates: worse | by_deal"),
+    plain("DAYBOOK_MAX_QUOTE_AGE_MS", "10000", "oldest quote that may be traded on; off: any age"),
+    plain("DAYBOOK_ORDERS_MAX", "500", "working orders an account may have"),
+    plain("DAYBOOK_POSITIONS_MAX", "500", "open positions an account may have"),
+    plain("DEMO_FUNDS", "10000", "demo money of a new client, in USD"),
+    plain("DAYBOOK_LEVERAGE", "100", "leverage of a new client's accounts"),
+    later(plain("LIVE_REQUIRES_KYC", "false", "live orders need an approved identity")),
+
+    plain("DAYBOOK_SHARDS", "4", "tasks that own the accounts"),
+    plain("DAYBOOK_QUEUE_MAX", "2048", "commands waiting for one shard before 503"),
+    plain("DAYBOOK_HOT_ACCOUNTS_MAX", "100000", "accounts held in memory; those with orders or positions always are"),
+    plain("DAYBOOK_SNAPSHOT_EVERY", "500", "events of a stream between snapshots"),
+    plain("IDEMPOTENCY_TTL_SEC", "86400", "how long answers are kept for their idempotency keys"),
+
+    plain("APP_URL", "the address listened on", "public address of the web site"),
+    plain("API_URL", "APP_URL", "public address of the API; https turns HSTS on"),
+    also(plain("CORS_ORIGINS", "APP_URL's", "comma-separated origins that browsers may call from"), "CORS_ORIGIN"),
+    plain("TRUSTED_PROXIES", "none", "comma-separated networks allowed to set X-Forwarded-For"),
+
+    also(secret("JWT_ACCESS_SECRET", GENERATED, "signs access tokens"), "JWT_SECRET"),
+    secret("JWT_ACCESS_SECRET_PREVIOUS", "", "still verifies during a rotation"),
+    later(secret("JWT_REFRESH_SECRET", GENERATED, "signs refresh tokens")),
+    later(secret("JWT_REFRESH_SECRET_PREVIOUS", "", "during a rotation")),
+    secret("DATA_ENCRYPTION_KEY", GENERATED, "wraps the keys of personal data; lose it and they are lost"),
+    later(secret("DATA_ENCRYPTION_KEY_PREVIOUS", "", "during a rotation")),
+    later(secret("SSO_IMPERSONATION_SECRET", GENERATED, "signs impersonation tokens")),
+    later(secret("SSO_IMPERSONATION_SECRET_PREVIOUS", "", "during a rotation")),
+    later(secret("CRM_SSO_SECRET", GENERATED, "verifies the CRM's own tokens")),
+    later(secret("CRM_SSO_SECRET_PREVIOUS", "", "during a rotation")),
+    later(secret("CRM_SERVICE_TOKEN", GENERATED, "the CRM's bearer token")),
+    later(secret("CRM_SERVICE_TOKEN_PREVIOUS", "", "during a rotation")),
+    later(also(secret("SITE_WEBHOOK_SECRET", GENERATED, "signs webhooks"), "WEBHOOK_SECRET")),
+    later(secret("SITE_WEBHOOK_SECRET_PREVIOUS", "", "during a rotation")),
+
+    later(plain("CRM_BASE_URL", "webhooks wait in the outbox", "address of the CRM")),
+    later(plain("CRM_WEBHOOK_PATH", "/api/webhooks/site", "where it takes webhooks")),
+    later(plain("CRM_WEBHOOK_VOCABULARY", "by the path", "names of webhooks: crm | site | both")),
+    later(secret("CRM_API_TOKEN", "CRM_SERVICE_TOKEN", "our bearer token at the CRM")),
+    later(plain("WEBHOOK_ALLOW_PRIVATE", "false", "webhooks may go to private networks")),
+
+    plain("RATE_LIMIT_MAX", "100", "requests per window and user, else address; 0 or off: no limit"),
+    plain("RATE_LIMIT_WINDOW_MS", "60000", "that window"),
+    plain("RATE_LIMIT_AUTH_MAX", "10", "requests to /auth/* per window and address; 0 or off: no limit"),
+    plain("RATE_LIMIT_ORDERS_MAX", "10", "trading commands per second and user; 0 or off: no limit"),
+    later(plain("RATE_LIMIT_CRM_MAX", "100", "requests of the CRM per window; 0 or off: no limit")),
+    plain("LOGIN_BLOCK_AFTER", "5", "failed sign-ins that block an account or address; 0 or off: never"),
+    plain("LOGIN_BLOCK_SEC", "900", "for how long, and within what time failures count"),
+    later(plain("HONEYPOT_BLOCK", "on", "addresses that probe for holes are blocked")),
+
+    later(plain("S3_ENDPOINT", "data directory", "documents")),
+    later(plain("S3_BUCKET", "", "documents")),
+    later(secret("S3_ACCESS_KEY", "", "documents")),
+    later(secret("S3_SECRET_KEY", "", "documents")),
+    later(secret("SMTP_URL", "kept in the data directory", "mail")),
+    later(plain("MAIL_FROM", "", "sender of mails")),
+    later(secret("RECAPTCHA_SECRET", "not asked", "checks captchas")),
+    later(plain("IMPERSONATION_CAN_WITHDRAW", "false", "an impersonated session may withdraw")),
+
+    also(plain("DAYBOOK_LOG", "info", "log filter, e.g. info,daybook=debug"), "LOG_LEVEL"),
+    plain("DAYBOOK_LOG_FORMAT", "text", "text | json"),
+];
+
+/// Variables of our name that belong to tests and scripts.
+const OF_TOOLS: &[&str] = &[
+    "DAYBOOK_BIN",
+    "DAYBOOK_IMAGE",
+    "DAYBOOK_PROFILE",
+    "DAYBOOK_PUBLISH",
+    "DAYBOOK_PYTHON",
+    "DAYBOOK_TEST_POSTGRES",
+    "DAYBOOK_TEST_FSYNC",
+];
+
+/// The table's entry.
+pub fn find(name: &str) -> Option<&'static Variable> {
+    VARIABLES.iter().find(|variable| variable.name == name)
+}
+
+/// Whether a variable of the environment looks like one of ours and is none: a typing error.
+pub fn looks_mistyped(name: &str) -> bool {
+    name.starts_with("DAYBOOK_") && find(name).is_none() && !OF_TOOLS.contains(&name)
+}

@@ -1,0 +1,194 @@
+//! `daybook serve`: everything wired together, started in order and stopped in order.
+
+mod market;
+mod node;
+mod steps;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Context as _;
+use daybook_api::{ApiConfig, ApiState};
+use daybook_domain::Instrument;
+use daybook_engine::Engine;
+use daybook_projections::Reads;
+use daybook_store::{Leadership, Store};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    book,
+    config::{Config, MetricsListen},
+    database::Database,
+    stop::Stop,
+};
+use market::Market;
+use node::Node;
+
+/// Runs until asked to stop, or until it must not go on.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let stop = Stop::on_signals()?;
+    // First what fails at once and costs nothing: addresses.
+    let listener = bind(config.listen, "DAYBOOK_LISTEN").await?;
+    let metrics = daybook_api::install_metrics().context("starting the metrics")?;
+    let metrics = serve_metrics(config.metrics, metrics).await?;
+
+    let database = tokio::select! {
+        database = Database::serve(&config) => database?,
+        () = stop.requested() => return Ok(()),
+    };
+    let outcome = tokio::select! {
+        store = database.prepare(&config) => with_book(&config, store, &database, listener, &stop).await,
+        () = stop.requested() => Ok(()),
+    };
+    database.close().await;
+    if let Some(metrics) = metrics {
+        metrics.end().await;
+    }
+    tracing::info!("stopped");
+    outcome
+}
+
+/// Everything above the database.
+async fn with_book(
+    config: &Config,
+    store: anyhow::Result<Store>,
+    database: &Database,
+    listener: TcpListener,
+    stop: &Stop,
+) -> anyhow::Result<()> {
+    let store = store?;
+    let instruments: Vec<Arc<Instrument>> = book::instruments(&store)
+        .await?
+        .into_iter()
+        .map(Arc::new)
+        .collect();
+    let mut market = Market::prepare(config, &instruments).await?;
+    let reads = Reads::new(store.clone());
+    let (engine, engines) = watch::channel(None::<Engine>);
+    let (known, instruments) = watch::channel(instruments);
+    let state = ApiState {
+        store: store.clone(),
+        reads: reads.clone(),
+        hub: market.hub.clone(),
+        candles: market.candles.clone(),
+        engine: engines.clone(),
+        instruments,
+        config: Arc::new(api_config(config)),
+    };
+    let api = Served::start(listener, daybook_api::router(state));
+    let leadership = Leadership::start(store.clone(), config.advertise.clone());
+    let mut node = Node::new(store.clone(), reads, config.engine.clone(), engine, known);
+
+    let url = local_url(config.listen);
+    let mut roles = leadership.role.clone();
+    let ended = tokio::select! {
+        () = stop.requested() => Ok(()),
+        failure = node.follow(&mut roles) => Err(failure),
+        failure = database_ended(database) => Err(failure),
+        failure = market.run(config, engines, &leadership.role, &url) => Err(failure),
+    };
+    if let Err(failure) = &ended {
+        tracing::error!("stopping: {failure:#}");
+    }
+    // In the order in which work flows: nothing new, then what is under way, then the book.
+    steps::bounded("answering what was asked", api.end()).await;
+    steps::bounded("leaving the market", market.stop()).await;
+    steps::bounded("saving the engine's state", node.stop()).await;
+    steps::bounded("giving the lease back", leadership.resign()).await;
+    steps::bounded("closing connections", store.pool().close()).await;
+    ended
+}
+
+/// Waits for the end of our own Postgres; forever, where it is somebody else's.
+async fn database_ended(database: &Database) -> anyhow::Error {
+    let Some(mut ended) = database.ended() else {
+        return std::future::pending().await;
+    };
+    let text = match ended.wait_for(Option::is_some).await {
+        Ok(text) => text.clone().unwrap_or_default(),
+        Err(_) => "the thread that watches postgres has ended".to_owned(),
+    };
+    anyhow::anyhow!("the embedded database: {text}")
+}
+
+fn api_config(config: &Config) -> ApiConfig {
+    let settings = &config.api;
+    ApiConfig {
+        access_secret_previous: config.secrets.access_previous.clone(),
+        advertise: config.advertise.clone(),
+        behind_tls: settings.behind_tls,
+        cors_origins: settings.cors_origins.clone(),
+        trusted_proxies: settings.trusted_proxies.clone(),
+        limits: settings.limits.clone(),
+        demo_funds: settings.demo_funds,
+        leverage: settings.leverage,
+        rules: config.rules().clone(),
+        ..ApiConfig::new(config.secrets.access.clone())
+    }
+}
+
+/// An HTTP server in a task of its own.
+struct Served {
+    shutdown: oneshot::Sender<()>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Served {
+    fn start(listener: TcpListener, router: axum::Router) -> Self {
+        let (shutdown, asked) = oneshot::channel();
+        let task = tokio::spawn(daybook_api::serve(listener, router, async {
+            // A dropped sender asks too.
+            let _ = asked.await;
+        }));
+        Self { shutdown, task }
+    }
+
+    /// Takes no more connections and drains those there are.
+    async fn end(self) {
+        drop(self.shutdown);
+        match self.task.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("the HTTP server failed: {error}"),
+            Err(error) => tracing::error!("the HTTP server failed: {error}"),
+        }
+    }
+}
+
+async fn serve_metrics(
+    listen: MetricsListen,
+    handle: PrometheusHandle,
+) -> anyhow::Result<Option<Served>> {
+    let listener = match listen {
+        MetricsListen::Off => return Ok(None),
+        MetricsListen::Given(address) => bind(address, "DAYBOOK_METRICS_LISTEN").await?,
+        MetricsListen::Default(address) => match TcpListener::bind(address).await {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::warn!("no metrics: {address} is not free ({error})");
+                return Ok(None);
+            }
+        },
+    };
+    Ok(Some(Served::start(
+        listener,
+        daybook_api::metrics_router(handle),
+    )))
+}
+
+/// What a browser on this machine opens.
+fn local_url(listen: SocketAddr) -> String {
+    if listen.ip().is_unspecified() {
+        format!("http://127.0.0.1:{}", listen.port())
+    } else {
+        format!("http://{listen}")
+    }
+}
+
+async fn bind(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("{variable}: listening on {address}"))
+}

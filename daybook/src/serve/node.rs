@@ -1,0 +1,116 @@
+//! This node's part: standby or leader. The leader runs the engine and the projections.
+
+use std::{sync::Arc, time::Duration};
+
+use daybook_domain::Instrument;
+use daybook_engine::{Engine, EngineConfig, EngineError};
+use daybook_projections::{Reads, Runners};
+use daybook_store::{Role, Store, Writer};
+use tokio::sync::watch;
+
+/// Pause before the engine's start is tried again, while the database is away.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What runs only where the book is written.
+pub struct Node {
+    store: Store,
+    reads: Reads,
+    config: EngineConfig,
+    engine: watch::Sender<Option<Engine>>,
+    instruments: watch::Sender<Vec<Arc<Instrument>>>,
+    runners: Option<Runners>,
+}
+
+impl Node {
+    pub const fn new(
+        store: Store,
+        reads: Reads,
+        config: EngineConfig,
+        engine: watch::Sender<Option<Engine>>,
+        instruments: watch::Sender<Vec<Arc<Instrument>>>,
+    ) -> Self {
+        Self {
+            store,
+            reads,
+            config,
+            engine,
+            instruments,
+            runners: None,
+        }
+    }
+
+    /// Follows the role until this node must stop, and says why.
+    pub async fn follow(&mut self, roles: &mut watch::Receiver<Role>) -> anyhow::Error {
+        loop {
+            let role = roles.borrow_and_update().clone();
+            match role {
+                Role::Standby { leader } => {
+                    let leader = leader.as_deref().unwrap_or("not known");
+                    tracing::info!(leader, "standing by");
+                }
+                Role::Leader { epoch, writer } if self.engine.borrow().is_none() => {
+                    tracing::info!(epoch, "leading: this node writes the book");
+                    if let Err(failure) = self.lead(writer).await {
+                        return failure;
+                    }
+                }
+                Role::Leader { .. } => {}
+                Role::Ended => {
+                    return anyhow::anyhow!(
+                        "another node writes the book now; this one ends, so that it can never \
+                         write again"
+                    );
+                }
+            }
+            let engine = self.engine.borrow().clone();
+            tokio::select! {
+                changed = roles.changed() => if changed.is_err() {
+                    return anyhow::anyhow!("leadership has ended by itself");
+                },
+                failure = failed(engine) => {
+                    return anyhow::anyhow!("the engine has failed: {failure}");
+                }
+            }
+        }
+    }
+
+    /// Starts what a leader runs. A database that is away for a moment is waited for.
+    async fn lead(&mut self, writer: Writer) -> anyhow::Result<()> {
+        let engine = loop {
+            let start = Engine::start(self.store.clone(), writer.clone(), self.config.clone());
+            match start.await {
+                Ok(engine) => break engine,
+                Err(error @ (EngineError::Unavailable | EngineError::Overloaded)) => {
+                    tracing::warn!("the engine could not start: {error}; trying again");
+                    tokio::time::sleep(RETRY).await;
+                }
+                // Fenced off before it began: the role says so in a moment.
+                Err(EngineError::NotLeader) => return Ok(()),
+                Err(error) => return Err(anyhow::Error::new(error).context("starting the engine")),
+            }
+        };
+        self.instruments.send_replace(engine.instruments());
+        self.runners = Some(Runners::start(self.store.clone(), &self.reads));
+        self.engine.send_replace(Some(engine));
+        Ok(())
+    }
+
+    /// Ends the engine in order, then the projections.
+    pub async fn stop(mut self) {
+        // Requests that still arrive are told that this node does not lead.
+        let engine = self.engine.send_replace(None);
+        if let Some(engine) = engine {
+            engine.shutdown().await;
+        }
+        if let Some(runners) = self.runners.take() {
+            runners.stop().await;
+        }
+    }
+}
+
+async fn failed(engine: Option<Engine>) -> String {
+    match engine {
+        Some(engine) => engine.failed().await,
+        None => std::future::pending().await,
+    }
+}
