@@ -1,1 +1,31 @@
-//! Black-box tests of the running `daybook` program; see `tests/`.
+//! Support for the black-box tests: starts the real `daybook` program against a real Postgres,
+//! feeds it prices over the provider's wire protocol, speaks HTTP and WebSocket to it, kills it,
+//! and reads the book behind its back.
+//!
+//! Nothing here reaches into the program under test; what is asserted is what a user or an
+//! auditor could see. Helpers panic with what they saw, because a test can do nothing else.
+
+pub mod answer;
+pub mod app;
+pub mod audit;
+pub mod binary;
+pub mod book;
+pub mod client;
+pub mod feed;
+pub mod launch;
+pub mod load;
+pub mod proxy;
+pub mod socket;
+pub mod ticks;
+pub mod wait;
+pub mod world;
+
+pub use answer::Answer;
+pub use app::App;
+pub use book::Book;
+pub use client::{Http, Trader};
+pub use feed::Feed;
+pub use launch::Launch;
+pub use socket::{EventStream, Socket};
+pub use wait::{eventually, within};
+pub use world::World;
