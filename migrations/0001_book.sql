@@ -5,8 +5,8 @@ create table public.events (
     position       bigint      not null check (position >= 1),
     sequence       bigint      not null check (sequence >= 1),
     recorded_at    timestamptz not null,
-    aggregate_type text        not null,
-    aggregate_id   text        not null,
+    aggregate_type text        collate "C" not null,
+    aggregate_id   text        collate "C" not null,
     event_type     text        not null,
     event_version  text        not null,
     -- json, not jsonb: the bytes are hashed as they stand, and jsonb would rewrite them.
@@ -54,8 +54,9 @@ create table public.tenures (
 );
 
 create table public.idempotency (
-    scope        text        not null,
-    key          text        not null,
+    -- Caller, a space, and the route. Compared by bytes, so that a caller's keys are one range.
+    scope        text        collate "C" not null,
+    key          text        collate "C" not null,
     aggregate_id text        not null,
     request_hash bytea       not null check (octet_length(request_hash) = 32),
     status       smallint    not null,
@@ -65,7 +66,6 @@ create table public.idempotency (
     constraint idempotency_pkey primary key (scope, key)
 );
 
-create index idempotency_aggregate_id on public.idempotency (aggregate_id);
 -- Rows arrive in time order and are expired by time: a block range index is enough and costs
 -- nearly nothing to keep.
 create index idempotency_recorded_at on public.idempotency

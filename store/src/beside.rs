@@ -11,19 +11,26 @@ const IDEMPOTENCY: &str =
     "select scope, key, aggregate_id, request_hash, status, body, position from public.idempotency";
 
 impl Store {
-    /// Answers recorded since `since` that a hot aggregate carries, oldest first.
+    /// Answers to `caller` recorded since `since` that a hot aggregate carries, oldest first. The
+    /// caller is the first word of a scope, so the key's own index finds them.
     ///
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn idempotency_of(
         &self,
+        caller: &str,
         aggregate_id: &str,
         since: DateTime<Utc>,
     ) -> Result<Vec<IdempotencyRow>, StoreError> {
+        // '!' is the character after the space that ends the caller.
         let sql = format!(
-            "{IDEMPOTENCY} where aggregate_id = $1 and recorded_at >= $2 order by position"
+            "{IDEMPOTENCY} where scope >= $1::text || ' ' and scope < $1::text || '!' \
+             and aggregate_id = $2 and recorded_at >= $3 order by position"
         );
-        let query = sqlx::query(&sql).bind(aggregate_id).bind(since);
+        let query = sqlx::query(&sql)
+            .bind(caller)
+            .bind(aggregate_id)
+            .bind(since);
         Ok(query
             .try_map(|row| decode(&row))
             .fetch_all(self.pool())

@@ -139,6 +139,7 @@ impl Campaign {
             match self.stand().await {
                 Ok(Some((committer, writer, epoch))) => {
                     tracing::info!(epoch, "this node is the writer");
+                    let _writing = self.store.begin_writing();
                     self.role.send_replace(Role::Leader { epoch, writer });
                     return committer.run().boxed().await;
                 }

@@ -38,22 +38,66 @@ impl Committed {
     }
 }
 
-/// Listens until the pool is closed; whatever else happens to the connection is mended.
-pub(crate) async fn listen(pool: PgPool, committed: Committed) {
+/// Whether this node is the writer. Its own commits then tell themselves, and a listener would only
+/// cost every one of them a wake-up.
+#[derive(Clone)]
+pub(crate) struct WritesHere(Arc<watch::Sender<bool>>);
+
+/// While it lives, this node is the writer.
+pub(crate) struct Writing(WritesHere);
+
+impl Default for WritesHere {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(false)))
+    }
+}
+
+impl WritesHere {
+    pub(crate) fn begin(&self) -> Writing {
+        self.0.send_replace(true);
+        Writing(self.clone())
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.0.send_replace(false);
+    }
+}
+
+/// Follows the book until the pool is closed; whatever else happens to the connection is mended.
+pub(crate) async fn follow(pool: PgPool, committed: Committed, writes_here: WritesHere) {
+    let mut writes_here = writes_here.0.subscribe();
     loop {
+        let writing = *writes_here.borrow_and_update();
+        let session = async {
+            if writing {
+                keep_polling(&pool, &committed).await
+            } else {
+                listen(&pool, &committed).await
+            }
+        };
         let outcome = tokio::select! {
             // The listener's connection goes back before the pool's close is done.
             () = pool.close_event() => return,
-            outcome = session(&pool, &committed) => outcome,
+            _ = writes_here.changed() => continue,
+            outcome = session => outcome,
         };
         if let Err(error) = outcome {
-            tracing::debug!(%error, "listening for commits was interrupted");
+            tracing::debug!(%error, "following the book was interrupted");
             tokio::time::sleep(RETRY).await;
         }
     }
 }
 
-async fn session(pool: &PgPool, committed: &Committed) -> Result<(), sqlx::Error> {
+async fn keep_polling(pool: &PgPool, committed: &Committed) -> Result<(), sqlx::Error> {
+    loop {
+        poll(pool, committed).await?;
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn listen(pool: &PgPool, committed: &Committed) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
     loop {

@@ -12,7 +12,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use crate::{
     error::StoreError,
     keys::{Keyring, MasterKey},
-    notify::{self, Committed},
+    notify::{self, Committed, WritesHere, Writing},
     recorded::{Recorded, StreamId},
     submission::StreamHandle,
     subscription::Subscription,
@@ -41,6 +41,7 @@ struct Inner {
     keys: Keyring,
     upcasters: Upcasters,
     committed: Committed,
+    writes_here: WritesHere,
     listener: JoinHandle<()>,
 }
 
@@ -112,7 +113,9 @@ impl Store {
             .await?;
         let keys = Keyring::new(pool.clone(), &config.master_key);
         let committed = Committed::default();
-        let listener = tokio::spawn(notify::listen(pool.clone(), committed.clone()));
+        let writes_here = WritesHere::default();
+        let follower = notify::follow(pool.clone(), committed.clone(), writes_here.clone());
+        let listener = tokio::spawn(follower);
         let options = config.options;
         let inner = Inner {
             options,
@@ -120,6 +123,7 @@ impl Store {
             keys,
             upcasters,
             committed,
+            writes_here,
             listener,
         };
         Ok(Self {
@@ -185,6 +189,11 @@ impl Store {
 
     pub(crate) fn upcasters(&self) -> &Upcasters {
         &self.inner.upcasters
+    }
+
+    /// This node is the writer until what is returned is dropped.
+    pub(crate) fn begin_writing(&self) -> Writing {
+        self.inner.writes_here.begin()
     }
 
     pub(crate) fn advance_committed(&self, position: i64) {

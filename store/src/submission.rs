@@ -127,7 +127,7 @@ pub struct SecretRow {
 /// The first answer to an idempotency key, committed with what it answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyRow {
-    /// Caller and route.
+    /// Caller, a space, and the route.
     pub scope: String,
     /// The client's key.
     pub key: String,

@@ -187,7 +187,7 @@ async fn kept_bodies(world: &World) -> Vec<String> {
     let client = &client.expect("a client is in the book").aggregate_id;
     let kept = world
         .store
-        .idempotency_of(client, DateTime::UNIX_EPOCH)
+        .idempotency_of(client, client, DateTime::UNIX_EPOCH)
         .await;
     kept.expect("readable")
         .into_iter()

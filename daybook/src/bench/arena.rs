@@ -11,8 +11,11 @@ use daybook_store::{
     Leadership, MasterKey, Role, Store, StoreConfig, Writer,
     cluster::{Cluster, ClusterConfig},
 };
-use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use uuid::Uuid;
+
+/// 16 MiB each: 1 GiB, what the cluster's settings keep.
+const WAL_SEGMENTS: usize = 64;
 
 /// A cluster in a temporary directory, removed at the end.
 pub struct Arena {
@@ -21,14 +24,23 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Starts the cluster: fsync and synchronous_commit on, as in production.
+    /// Starts the cluster: fsync and synchronous_commit on, as in production, and as after some
+    /// days of use: with WAL segments to use again.
     ///
     /// # Errors
     /// When there is no Postgres, or it does not start.
-    pub fn start() -> anyhow::Result<Self> {
+    pub async fn start() -> anyhow::Result<Self> {
         let dir = std::env::temp_dir().join(format!("daybook-bench-{}", Uuid::now_v7()));
         std::fs::create_dir_all(&dir)?;
         let cluster = Cluster::start(&ClusterConfig::new(dir.join("postgres")))?;
+        let mut connection = PgConnection::connect_with(&cluster.options("postgres")).await?;
+        for _ in 0..WAL_SEGMENTS {
+            sqlx::query("select pg_logical_emit_message(false, '', ''), pg_switch_wal()")
+                .execute(&mut connection)
+                .await?;
+        }
+        sqlx::query("checkpoint").execute(&mut connection).await?;
+        connection.close().await?;
         Ok(Self {
             cluster: Some(cluster),
             dir,
@@ -43,6 +55,19 @@ impl Arena {
         let cluster = self.cluster.as_ref().context("the arena has been closed")?;
         cluster.ensure_database(name).await?;
         Ok(cluster.options(name))
+    }
+
+    /// Checkpoints, so that each measurement starts with WAL segments to use again and pays for no
+    /// other's dirty pages.
+    ///
+    /// # Errors
+    /// When Postgres refuses.
+    pub async fn settle(&self) -> anyhow::Result<()> {
+        let cluster = self.cluster.as_ref().context("the arena has been closed")?;
+        let mut connection = PgConnection::connect_with(&cluster.options("postgres")).await?;
+        sqlx::query("checkpoint").execute(&mut connection).await?;
+        connection.close().await?;
+        Ok(())
     }
 
     /// Our store on a new database, migrated, with this process as its writer.

@@ -30,6 +30,14 @@ insert into idempotency (scope, key, aggregate_id, request_hash, status, body, p
 select * from unnest($11::text[], $12::text[], $3::text[], $10::bytea[], $13::smallint[],
     $14::text[], $1::bigint[], $9::timestamptz[])";
 
+const BARE: &str = "
+insert into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version,
+    payload, metadata, recorded_at, hash)
+values ($1, 'account', $2, 1, 'FundsAdjusted', '1.0', $3::json, $4::json, $5, $6)";
+
+/// Beyond the positions that [`unnest`] uses.
+const BARE_FROM: i64 = 1 << 40;
+
 /// Events a second at `batch` events (each with an idempotency row) per statement.
 ///
 /// # Errors
@@ -79,7 +87,7 @@ async fn insert(
     Ok(())
 }
 
-/// One caller, one row, one autocommit `INSERT` at a time, prepared.
+/// One caller, one row of `events`, one autocommit `INSERT` at a time, prepared.
 ///
 /// # Errors
 /// When the database refuses.
@@ -88,23 +96,19 @@ pub async fn bare_insert(
     row: &SampleRow,
     time: Duration,
 ) -> anyhow::Result<Measured> {
-    let mut connection = PgConnection::connect_with(options).await?;
-    sqlx::raw_sql(
-        "create table if not exists bare (
-            aggregate_id text, sequence bigint, payload json, metadata json,
-            primary key (aggregate_id, sequence))",
-    )
-    .execute(&mut connection)
-    .await?;
+    let connection = PgConnection::connect_with(options).await?;
     let connection = std::sync::Arc::new(tokio::sync::Mutex::new(connection));
     let row = row.clone();
     closed_loop(1, time, move |_, number| {
         let (connection, row) = (connection.clone(), row.clone());
         async move {
-            sqlx::query("insert into bare values ('bare', $1, $2::json, $3::json)")
-                .bind(i64::try_from(number)?)
+            sqlx::query(BARE)
+                .bind(BARE_FROM + i64::try_from(number)?)
+                .bind(Uuid::now_v7().to_string())
                 .bind(row.payload)
                 .bind(row.metadata)
+                .bind(Utc::now())
+                .bind([7_u8; 32].as_slice())
                 .execute(&mut *connection.lock().await)
                 .await?;
             Ok(Done::Accepted)

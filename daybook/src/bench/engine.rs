@@ -128,13 +128,14 @@ fn quote(symbol: Symbol, bid: i64, at: Timestamp) -> Quote {
 /// Growth of this process' resident memory while accounts become hot and orders come to rest, all
 /// through the engine's own door.
 async fn memory(report: &mut Report) -> anyhow::Result<()> {
-    let arena = Arena::start()?;
+    let arena = Arena::start().await?;
     let book = arena.book("memory").await?;
     let accounts = Accounts::fill(&book.writer, FLAT_ACCOUNTS, 3).await?;
     let engine = book.engine().await?;
-    touch(&engine, &accounts, 0, 1_000).await?;
+    // The first thousand pay for buffers and connections.
+    ours::warm(&engine, &accounts.first(1_000)).await?;
     let before = resident_bytes()?;
-    touch(&engine, &accounts, 1_000, FLAT_ACCOUNTS).await?;
+    ours::warm(&engine, &accounts).await?;
     let grown = resident_bytes()?.saturating_sub(before) as f64;
     let each = grown / (FLAT_ACCOUNTS - 1_000) as f64;
     report.at_most("memory of a flat hot account", each, 2_048.0, "bytes");
@@ -149,15 +150,6 @@ async fn memory(report: &mut Report) -> anyhow::Result<()> {
     );
     engine.shutdown().await;
     book.close().await;
-    Ok(())
-}
-
-/// Makes accounts hot with a command each that changes nothing.
-async fn touch(engine: &Engine, accounts: &Accounts, from: usize, to: usize) -> anyhow::Result<()> {
-    for number in from..to {
-        let owner = accounts.pick(u64::try_from(number)?);
-        ours::cancel_unknown(engine, owner).await?;
-    }
     Ok(())
 }
 

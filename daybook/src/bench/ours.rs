@@ -48,10 +48,10 @@ impl Accounts {
         Ok(Self(Arc::new(accounts)))
     }
 
-    /// The first account alone: one hot stream.
+    /// The first `count` of them; of one alone, one hot stream.
     #[must_use]
-    pub fn first(&self) -> Self {
-        Self(Arc::new(self.0[..1].to_vec()))
+    pub fn first(&self, count: usize) -> Self {
+        Self(Arc::new(self.0[..count].to_vec()))
     }
 
     /// The account that the operation of this number works on.
@@ -69,7 +69,11 @@ async fn settle(waiting: &mut Vec<oneshot::Receiver<anyhow::Result<()>>>) -> any
     Ok(())
 }
 
-fn opening(client_id: ClientId, number: usize, length: usize) -> anyhow::Result<Vec<NewEvent>> {
+/// An account that is opened and funded, then adjusted until its stream is `length` long.
+///
+/// # Errors
+/// When an event does not serialise.
+pub fn opening(client_id: ClientId, number: usize, length: usize) -> anyhow::Result<Vec<NewEvent>> {
     let at = Utc::now();
     let opened = AccountEvent::AccountOpened {
         client_id,
@@ -143,18 +147,26 @@ pub fn append(
     told
 }
 
+/// Why the benchmark acts, in the metadata of its events.
+pub const REASON: &str = "bench";
+
+/// The command that makes one event.
+#[must_use]
+pub fn adjustment() -> AccountCommand {
+    AccountCommand::AdjustFunds {
+        bucket: Bucket::Demo,
+        amount: Decimal::new(100, 2),
+        notes: Some("a note as people write them".to_owned()),
+        by: "bench".to_owned(),
+    }
+}
+
 /// One event: an adjustment of funds, under an idempotency key of its own.
 ///
 /// # Errors
 /// When the engine fails otherwise than by a refusal.
 pub async fn adjust(engine: &Engine, owner: (ClientId, AccountId)) -> Operation {
-    let command = AccountCommand::AdjustFunds {
-        bucket: Bucket::Demo,
-        amount: Decimal::new(100, 2),
-        notes: Some("a note as people write them".to_owned()),
-        by: "bench".to_owned(),
-    };
-    execute(engine, owner, command, Key::Fresh).await
+    execute(engine, owner, adjustment(), Key::Fresh).await
 }
 
 /// A market order of 0.01 lots EURUSD: three events.
@@ -216,6 +228,25 @@ pub async fn cancel_unknown(engine: &Engine, owner: (ClientId, AccountId)) -> Op
     execute(engine, owner, command, Key::None).await
 }
 
+/// Makes every account hot: from then on a command is decided on memory.
+///
+/// # Errors
+/// As [`adjust`].
+pub async fn warm(engine: &Engine, accounts: &Accounts) -> anyhow::Result<()> {
+    let mut waiting = tokio::task::JoinSet::new();
+    for owner in accounts.0.iter().copied() {
+        let engine = engine.clone();
+        waiting.spawn(async move { cancel_unknown(&engine, owner).await });
+        if waiting.len() >= 64 {
+            waiting.join_next().await.transpose()?.transpose()?;
+        }
+    }
+    while let Some(done) = waiting.join_next().await {
+        done??;
+    }
+    Ok(())
+}
+
 /// Whether a command carries an idempotency key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Key {
@@ -238,7 +269,7 @@ async fn execute(
         command,
         origin: Origin {
             actor: format!("client:{client_id}"),
-            reason: "bench".to_owned(),
+            reason: REASON.to_owned(),
             correlation_id: id.clone(),
             ip: None,
             user_agent: None,

@@ -1,14 +1,21 @@
-//! The peer: cqrs-es 0.5 on postgres-es 0.5, as its users run it.
+//! The peer: cqrs-es 0.5 on postgres-es 0.5, as its users run it, with the very same aggregate,
+//! commands, events and metadata as ours.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::Utc;
-use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
+use daybook_domain::{
+    Account, AccountCommand, AccountRejection, ClientId, Market, Rules, account::AccountServices,
+};
+use daybook_store::NewEvent;
 use postgres_es::PostgresCqrs;
-use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, postgres::PgPoolOptions};
+use uuid::Uuid;
 
-use super::measure::{Done, Measured, closed_loop};
+use super::{
+    measure::{Done, Measured, closed_loop},
+    ours,
+};
 
 /// The events table of postgres-es' own documentation.
 const SCHEMA: &str = "
@@ -21,64 +28,6 @@ create table events (
     payload json not null,
     metadata json not null,
     primary key (aggregate_type, aggregate_id, sequence))";
-
-/// The smallest account that books money: what the peer does besides storing must not weigh.
-#[derive(Default, Serialize, Deserialize)]
-struct Purse {
-    cents: i64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Adjusted {
-    cents: i64,
-    notes: String,
-    at: chrono::DateTime<Utc>,
-}
-
-impl DomainEvent for Adjusted {
-    fn event_type(&self) -> String {
-        "FundsAdjusted".to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0".to_owned()
-    }
-}
-
-impl Aggregate for Purse {
-    const TYPE: &'static str = "account";
-    type Command = i64;
-    type Event = Adjusted;
-    type Error = std::convert::Infallible;
-    type Services = ();
-
-    async fn handle(
-        &mut self,
-        cents: i64,
-        (): &(),
-        sink: &EventSink<Self>,
-    ) -> Result<(), Self::Error> {
-        sink.write(
-            Adjusted {
-                cents,
-                notes: NOTES.to_owned(),
-                at: Utc::now(),
-            },
-            self,
-        )
-        .await;
-        Ok(())
-    }
-
-    fn apply(&mut self, event: Adjusted) {
-        self.cents += event.cents;
-    }
-}
-
-/// Pads the event to about 490 bytes with its metadata, as ours are.
-const NOTES: &str = "a note of the length that makes this event about as long as one of ours: \
-                     who asked, from which address and with what agent, on whose behalf and why, \
-                     and the command in full; the peer would keep the same in its metadata";
 
 /// The peer on a database of its own.
 pub struct Peer {
@@ -103,21 +52,29 @@ impl Peer {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn fill(&self, prefix: &str, streams: i64, length: i64) -> anyhow::Result<()> {
-        let event = Adjusted {
-            cents: 1,
-            notes: NOTES.to_owned(),
-            at: Utc::now(),
-        };
+    pub async fn fill(&self, prefix: &str, streams: i64, length: usize) -> anyhow::Result<()> {
+        let events = ours::opening(ClientId(Uuid::now_v7()), 0, length)?;
+        let (types, payloads): (Vec<_>, Vec<_>) = events
+            .into_iter()
+            .map(
+                |NewEvent {
+                     event_type,
+                     payload,
+                     ..
+                 }| (event_type, payload),
+            )
+            .unzip();
         sqlx::query(
             "insert into events
-             select 'account', $1 || s, n, 'FundsAdjusted', '1.0', $2::json, '{}'::json
-             from generate_series(0, $3 - 1) s, generate_series(1, $4) n",
+             select 'account', $1 || s, n, event_type, '1.0', payload::json, $2::json
+             from generate_series(0, $3 - 1) s,
+                  unnest($4::text[], $5::text[]) with ordinality e (event_type, payload, n)",
         )
         .bind(prefix)
-        .bind(serde_json::to_string(&event)?)
+        .bind(serde_json::to_string(&metadata(&ours::adjustment())?)?)
         .bind(streams)
-        .bind(length)
+        .bind(types)
+        .bind(payloads)
         .execute(&self.pool)
         .await?;
         sqlx::query("vacuum analyze events")
@@ -137,19 +94,44 @@ impl Peer {
         callers: usize,
         time: Duration,
     ) -> anyhow::Result<Measured> {
-        let cqrs: Arc<PostgresCqrs<Purse>> =
-            Arc::new(postgres_es::postgres_cqrs(self.pool.clone(), vec![], ()));
+        let services = AccountServices {
+            at: Utc::now(),
+            market: Arc::new(Market::default()),
+            rules: Arc::new(Rules::default()),
+        };
+        let cqrs: Arc<PostgresCqrs<Account>> = Arc::new(postgres_es::postgres_cqrs(
+            self.pool.clone(),
+            vec![],
+            services,
+        ));
         closed_loop(callers, time, move |_, number| {
             let cqrs = cqrs.clone();
             async move {
                 let stream = format!("{prefix}{}", number % streams);
-                match cqrs.execute(&stream, 1).await {
-                    Ok(()) => Ok(Done::Accepted),
-                    Err(cqrs_es::AggregateError::AggregateConflict) => Ok(Done::Refused),
-                    Err(error) => Err(anyhow::anyhow!("{error}")),
-                }
+                let command = ours::adjustment();
+                let metadata = metadata(&command)?;
+                done(cqrs.execute_with_metadata(&stream, command, metadata).await)
             }
         })
         .await
     }
+}
+
+fn done(outcome: Result<(), cqrs_es::AggregateError<AccountRejection>>) -> anyhow::Result<Done> {
+    match outcome {
+        Ok(()) => Ok(Done::Accepted),
+        Err(cqrs_es::AggregateError::AggregateConflict) => Ok(Done::Refused),
+        Err(error) => Err(anyhow::anyhow!("{error}")),
+    }
+}
+
+/// What our engine writes beside each event.
+fn metadata(command: &AccountCommand) -> anyhow::Result<HashMap<String, String>> {
+    let id = Uuid::now_v7().to_string();
+    Ok(HashMap::from([
+        ("actor".to_owned(), format!("client:{id}")),
+        ("reason".to_owned(), ours::REASON.to_owned()),
+        ("correlation_id".to_owned(), id),
+        ("command".to_owned(), serde_json::to_string(command)?),
+    ]))
 }

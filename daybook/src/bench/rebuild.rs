@@ -20,7 +20,7 @@ use super::{
 /// # Errors
 /// When a database cannot be started or a rebuild fails.
 pub async fn run(events: usize) -> anyhow::Result<Report> {
-    let arena = Arena::start()?;
+    let arena = Arena::start().await?;
     let book = arena.book("rebuild").await?;
     fill(&book, events).await?;
     let mut report = Report::default();

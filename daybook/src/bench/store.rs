@@ -22,11 +22,11 @@ const OUR_CALLERS: [usize; 4] = [1, 64, 256, 512];
 /// # Errors
 /// When a database cannot be started or a program fails.
 pub async fn run() -> anyhow::Result<Report> {
-    let arena = Arena::start()?;
+    let arena = Arena::start().await?;
     let mut report = Report::default();
     let theirs = peer(&arena, &mut report).await?;
     let book = arena.book("ours").await?;
-    let ours = our_commands(&book, &mut report).await?;
+    let ours = our_commands(&arena, &book, &mut report).await?;
     report.at_least(
         "streams of 10: ours ÷ postgres-es",
         ours.short / theirs.short,
@@ -80,6 +80,7 @@ async fn peer(arena: &Arena, report: &mut Report) -> anyhow::Result<Best> {
     for (place, (prefix, streams, length)) in kinds.into_iter().enumerate() {
         let mut all = Vec::new();
         for callers in PEER_CALLERS {
+            arena.settle().await?;
             let measured = peer.run(prefix, streams, callers, TIME).await?;
             report.line(format!("postgres-es, streams of {length}"), measured);
             all.push(measured);
@@ -95,13 +96,22 @@ async fn peer(arena: &Arena, report: &mut Report) -> anyhow::Result<Best> {
     })
 }
 
-async fn our_commands(book: &Book, report: &mut Report) -> anyhow::Result<Best> {
+async fn our_commands(arena: &Arena, book: &Book, report: &mut Report) -> anyhow::Result<Best> {
     let short = Accounts::fill(&book.writer, 20_000, 10).await?;
     let long = Accounts::fill(&book.writer, 512, 1_000).await?;
     let engine = book.engine().await?;
-    let (shorts, batch) = callers(book, &engine, &short, "10", report).await?;
-    let (longs, _) = callers(book, &engine, &long, "1,000", report).await?;
-    let (hots, _) = callers(book, &engine, &long.first(), "1,000, one hot", report).await?;
+    ours::warm(&engine, &short).await?;
+    ours::warm(&engine, &long).await?;
+    let (shorts, batch) = callers((arena, book), &engine, &short, "10", report).await?;
+    let (longs, _) = callers((arena, book), &engine, &long, "1,000", report).await?;
+    let (hots, _) = callers(
+        (arena, book),
+        &engine,
+        &long.first(1),
+        "1,000, one hot",
+        report,
+    )
+    .await?;
     let top = |all: &[Measured]| best(all).map_or(0.0, |best| best.per_second);
     let ours = Best {
         short: top(&shorts),
@@ -110,7 +120,9 @@ async fn our_commands(book: &Book, report: &mut Report) -> anyhow::Result<Best> 
         alone_p50_us: shorts.first().map_or(0, |alone| alone.p50_us),
         batch,
     };
+    arena.settle().await?;
     half_load(&engine, &short, ours.short, report).await?;
+    arena.settle().await?;
     orders(&engine, &short, report).await?;
     engine.shutdown().await;
     Ok(ours)
@@ -118,7 +130,7 @@ async fn our_commands(book: &Book, report: &mut Report) -> anyhow::Result<Best> 
 
 /// Every number of callers, and the mean batch of the best.
 async fn callers(
-    book: &Book,
+    (arena, book): (&Arena, &Book),
     engine: &Engine,
     accounts: &Accounts,
     length: &str,
@@ -126,6 +138,7 @@ async fn callers(
 ) -> anyhow::Result<(Vec<Measured>, usize)> {
     let (mut all, mut best_batch, mut best_per_second) = (Vec::new(), 1, 0.0);
     for callers in OUR_CALLERS {
+        arena.settle().await?;
         let before = Appends::read(book.store.pool()).await?;
         let (engine, accounts) = (engine.clone(), accounts.clone());
         let measured = closed_loop(callers, TIME, move |_, number| {
@@ -191,6 +204,7 @@ async fn ceilings(
     let raw = arena.book("raw").await?;
     let options = arena.database("raw").await?;
     raw.close().await;
+    arena.settle().await?;
     let ceiling = ceiling::unnest(&options, &row, ours.batch.max(1), TIME).await?;
     eprintln!(
         "raw UNNEST at batches of {}: {ceiling:.0} events/s",

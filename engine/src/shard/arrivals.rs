@@ -157,9 +157,11 @@ async fn load(
         return Ok(None);
     };
     let since = shared.answers_since();
+    let owner = loaded.account.terms.map(|terms| terms.client_id);
+    let caller = owner.unwrap_or_default().to_string();
     let answers = shared
         .store
-        .idempotency_of(&account_id.to_string(), since)
+        .idempotency_of(&caller, &account_id.to_string(), since)
         .await?;
     Ok(Some((loaded, answers)))
 }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use daybook_domain::{AccountId, Timestamp, account::Decision};
+use daybook_domain::{AccountId, ClientId, Timestamp, account::Decision};
 
 use super::{
     Note, Pending, Shard,
@@ -110,9 +110,10 @@ impl Shard {
         let since = self.clerk.shared.answers_since();
         let seat = self.clerk.seats.get_mut(&account_id)?;
         let Some(answers) = &mut seat.answers else {
+            let client_id = pending.request.client_id;
             seat.gate = Gate::LoadingAnswers;
             seat.waiting.push(pending);
-            self.read_answers(account_id);
+            self.read_answers(client_id, account_id);
             return None;
         };
         match answers.look_up(key, since) {
@@ -130,12 +131,13 @@ impl Shard {
         }
     }
 
-    fn read_answers(&self, account_id: AccountId) {
+    fn read_answers(&self, client_id: ClientId, account_id: AccountId) {
         let store = self.clerk.shared.store.clone();
         let since = self.clerk.shared.answers_since();
         let notes = self.clerk.notes.clone();
         tokio::spawn(async move {
-            let rows = store.idempotency_of(&account_id.to_string(), since).await;
+            let (caller, account) = (client_id.to_string(), account_id.to_string());
+            let rows = store.idempotency_of(&caller, &account, since).await;
             let result = rows.map_err(EngineError::from);
             let _ended = notes.send(Note::AnswersRead { account_id, result });
         });

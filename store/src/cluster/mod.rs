@@ -351,10 +351,12 @@ fn initialise(
 
 /// Settings of the command line: they win over postgresql.conf.
 fn settings(config: &ClusterConfig) -> Vec<(&'static str, String)> {
-    // More WAL between checkpoints means fewer full pages in it, and is as durable.
-    let (durable, buffers, wal) = match config.durability {
-        Durability::Full => ("on", "256MB", "4GB"),
-        Durability::Volatile => ("off", "64MB", "1GB"),
+    // More WAL between checkpoints means fewer full pages in it, and is as durable. Segments that
+    // were used are kept for use again: a new one is filled with zeros and synced while a commit
+    // waits for it.
+    let (durable, buffers_mb, wal_min, wal_max) = match config.durability {
+        Durability::Full => ("on", (memory_mb() / 8).clamp(128, 1_024), "1GB", "4GB"),
+        Durability::Volatile => ("off", 64, "80MB", "1GB"),
     };
     vec![
         ("listen_addresses", String::new()),
@@ -362,8 +364,9 @@ fn settings(config: &ClusterConfig) -> Vec<(&'static str, String)> {
         ("fsync", durable.to_owned()),
         ("full_page_writes", durable.to_owned()),
         ("synchronous_commit", "on".to_owned()),
-        ("shared_buffers", buffers.to_owned()),
-        ("max_wal_size", wal.to_owned()),
+        ("shared_buffers", format!("{buffers_mb}MB")),
+        ("min_wal_size", wal_min.to_owned()),
+        ("max_wal_size", wal_max.to_owned()),
         ("max_connections", config.connections_max.to_string()),
         ("jit", "off".to_owned()),
         ("timezone", "UTC".to_owned()),
@@ -371,6 +374,14 @@ fn settings(config: &ClusterConfig) -> Vec<(&'static str, String)> {
         ("logging_collector", "off".to_owned()),
         ("log_destination", "stderr".to_owned()),
     ]
+}
+
+/// Memory of the machine, in MiB; 0 where it cannot be told.
+fn memory_mb() -> u64 {
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = info.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|total| total.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) / 1_024
 }
 
 /// Nothing of the caller's `PG…` variables or language may reach the programs.

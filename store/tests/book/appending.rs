@@ -106,7 +106,11 @@ async fn an_answer_is_kept_with_what_it_answers_until_it_expires() {
     node.writer.submit(one);
     let committed = pending.outcome().await.unwrap();
     let store = &node.store;
-    let kept = store.idempotency("scope", "k").await.unwrap().unwrap();
+    let kept = store
+        .idempotency("caller route", "k")
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(
         kept,
         IdempotencyRow {
@@ -115,12 +119,14 @@ async fn an_answer_is_kept_with_what_it_answers_until_it_expires() {
         }
     );
     let hot = store
-        .idempotency_of(&stream.id().aggregate_id, committed.recorded_at)
+        .idempotency_of("caller", &stream.id().aggregate_id, committed.recorded_at)
         .await;
     assert_eq!(hot.unwrap(), [kept]);
 
     let later = committed.recorded_at + chrono::TimeDelta::seconds(1);
-    let expired = store.idempotency_of(&stream.id().aggregate_id, later).await;
+    let expired = store
+        .idempotency_of("caller", &stream.id().aggregate_id, later)
+        .await;
     assert_eq!(expired.unwrap(), []);
     assert_eq!(
         store
@@ -130,7 +136,7 @@ async fn an_answer_is_kept_with_what_it_answers_until_it_expires() {
         0
     );
     assert_eq!(store.expire_idempotency(later).await.unwrap(), 1);
-    assert_eq!(store.idempotency("scope", "k").await.unwrap(), None);
+    assert_eq!(store.idempotency("caller route", "k").await.unwrap(), None);
 }
 
 fn password(subject: Uuid, value: &str) -> SecretRow {

@@ -219,7 +219,7 @@ async fn an_idempotency_key_is_used_once_and_its_second_user_appends_nothing() {
     );
     assert_eq!(
         node.store
-            .idempotency("scope", "same")
+            .idempotency("caller route", "same")
             .await
             .unwrap()
             .unwrap()

@@ -193,7 +193,7 @@ pub async fn whole_book(store: &Store) -> Vec<Recorded> {
 /// An answer to keep.
 pub fn answer(key: &str, aggregate_id: &str) -> IdempotencyRow {
     IdempotencyRow {
-        scope: "scope".into(),
+        scope: "caller route".into(),
         key: key.into(),
         aggregate_id: aggregate_id.into(),
         request_hash: [7; 32],
