@@ -24,7 +24,7 @@ fn check(written: io::Result<()>) {
     }
 }
 
-/// `println!`, through [`line`].
+/// `println!`, through [`fn@line`].
 macro_rules! say {
     ($($argument:tt)*) => { $crate::out::line(format_args!($($argument)*)) };
 }

@@ -32,6 +32,11 @@ impl Store {
              on conflict (aggregate_type, state_version, aggregate_id) do update \
              set sequence = excluded.sequence, hash = excluded.hash, state = excluded.state \
              where old.sequence <= excluded.sequence";
+        // A cache: what a crash takes of it is folded again, and no append waits for its flush.
+        let mut transaction = self.pool().begin().await?;
+        sqlx::query("set local synchronous_commit = off")
+            .execute(&mut *transaction)
+            .await?;
         sqlx::query(sql)
             .bind(column(|s| s.stream.aggregate_type))
             .bind(versions)
@@ -39,8 +44,9 @@ impl Store {
             .bind(sequences)
             .bind(hashes)
             .bind(column(|s| &s.state))
-            .execute(self.pool())
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         Ok(())
     }
 

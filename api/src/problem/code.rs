@@ -91,7 +91,7 @@ codes! {
     VolumeStep = 422 "volume_step" "Volume not a multiple of the step"
         "Volumes are multiples of the instrument's `volumeStep`.";
     InvalidStops = 422 "invalid_stops" "Invalid stops"
-        "A stop, stop loss or take profit is on the wrong side of the market or has too many digits.";
+        "A stop, stop loss or take profit is on the wrong side of the market.";
     TooManyOrders = 422 "too_many_orders" "Too many orders"
         "The account has as many working orders as it may.";
     MaxPosition = 422 "max_position" "Too many positions"

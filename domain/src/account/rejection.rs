@@ -66,7 +66,7 @@ pub enum AccountRejection {
         /// Step.
         step: Decimal,
     },
-    /// A stop, stop loss or take profit on the wrong side, or too many digits.
+    /// A stop, stop loss or take profit on the wrong side.
     #[error("{0}")]
     InvalidStops(String),
     /// Too many working orders.
