@@ -43,6 +43,8 @@ pub struct FiguresInput<'a> {
     pub currency: Currency,
     /// 1:`leverage`.
     pub leverage: u32,
+    /// The group whose terms it deals under.
+    pub group: Option<&'a str>,
     /// Money.
     pub funds: &'a Funds,
     /// Open positions.
@@ -56,12 +58,13 @@ pub fn figures(input: FiguresInput<'_>, market: &Market, rules: &Rules) -> Figur
         kind,
         currency,
         leverage,
+        group,
         funds,
         positions,
     } = input;
     let tradable = funds.tradable(kind);
     let used_margin = used_margin(positions, leverage, currency);
-    let unrealised = profit::unrealised_of_all(positions, currency, market, rules);
+    let unrealised = profit::unrealised_of_all(positions, currency, group, market, rules);
     let equity = unrealised.and_then(|profit| tradable.checked_add(profit));
     let usable = equity.and_then(|equity| equity.checked_sub(funds.held));
     let free_margin = usable.and_then(|usable| usable.checked_sub(used_margin));

@@ -1,6 +1,6 @@
 //! Instrument terms and the newest quotes, as one decision sees them.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use rust_decimal::Decimal;
 
@@ -13,6 +13,8 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Market {
     instruments: NameMap<Symbol, Arc<Instrument>>,
+    /// Terms of groups that differ from everybody's.
+    groups: HashMap<Box<str>, NameMap<Symbol, Arc<Instrument>>>,
     quotes: NameMap<Symbol, Quote>,
     pairs: NameMap<(Currency, Currency), Symbol>,
 }
@@ -118,6 +120,14 @@ impl Market {
         if !better_known {
             self.pairs.insert(pair, symbol);
         }
+        for terms in self.groups.values_mut() {
+            terms.remove(&symbol);
+        }
+        for name in instrument.groups.keys() {
+            let terms = instrument.of_group(name).map(Arc::new);
+            let of_group = self.groups.entry(name.clone()).or_default();
+            of_group.extend(terms.map(|terms| (symbol, terms)));
+        }
         self.instruments.insert(symbol, instrument);
     }
 
@@ -143,6 +153,13 @@ impl Market {
     #[must_use]
     pub fn instrument(&self, symbol: Symbol) -> Option<&Arc<Instrument>> {
         self.instruments.get(&symbol)
+    }
+
+    /// Terms in force for the clients of a group, which may be everybody's.
+    #[must_use]
+    pub fn terms(&self, symbol: Symbol, group: Option<&str>) -> Option<&Arc<Instrument>> {
+        let own = group.and_then(|group| self.groups.get(group)?.get(&symbol));
+        own.or_else(|| self.instrument(symbol))
     }
 
     /// The newest quote, however old.

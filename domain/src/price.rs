@@ -43,18 +43,26 @@ pub fn dealing(quote: &Quote, instrument: &Instrument, side: Side) -> Decimal {
 
 /// The price of a deal at the market: the dealing quote with slippage.
 #[must_use]
-pub fn at_market(quote: &Quote, instrument: &Instrument, side: Side) -> DealPrice {
-    let slippage = if instrument.slippage.is_zero() {
-        Decimal::ZERO
-    } else {
-        instrument.slippage.saturating_mul(instrument.point())
-    };
+pub fn at_market(quote: &Quote, instrument: &Instrument, side: Side, volume: Decimal) -> DealPrice {
+    let slippage = slippage(instrument, volume);
     let price = against_client(dealing(quote, instrument, side), slippage, side);
     DealPrice {
         price: round(price, instrument.digits),
         spread_markup: markup(instrument, side),
         slippage,
     }
+}
+
+/// Slippage of a deal of `volume` lots at the market, in price units, whole points: the fixed part and the
+/// one that grows with the volume.
+fn slippage(instrument: &Instrument, volume: Decimal) -> Decimal {
+    if instrument.slippage.is_zero() && instrument.slippage_per_lot.is_zero() {
+        return Decimal::ZERO;
+    }
+    let grown = instrument.slippage_per_lot.saturating_mul(volume);
+    let points = instrument.slippage.saturating_add(grown);
+    let points = points.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
+    points.saturating_mul(instrument.point())
 }
 
 /// The price of a limit that the market has passed: the dealing quote. A limit never slips.

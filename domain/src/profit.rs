@@ -34,17 +34,7 @@ pub fn realise(
     currency: Currency,
     (market, rules): (&Market, &Rules),
 ) -> Result<Realised, AccountRejection> {
-    let moved = match position.side {
-        Side::Buy => price.checked_sub(position.open_price),
-        Side::Sell => position.open_price.checked_sub(price),
-    };
-    let profit = moved
-        .and_then(|moved| {
-            moved
-                .checked_mul(volume)?
-                .checked_mul(position.contract_size)
-        })
-        .ok_or(AccountRejection::Overflow)?;
+    let profit = price_profit(position, volume, price).ok_or(AccountRejection::Overflow)?;
     let side = conversion_side(profit, position.side.opposite(), rules);
     let rate = margin::rate(market, instrument.quote, currency, side)?;
     let amount = rate.convert(profit).ok_or(AccountRejection::Overflow)?;
@@ -52,6 +42,22 @@ pub fn realise(
         amount: currency.round(amount),
         rate,
     })
+}
+
+/// Price profit of `volume` of a position closed at `price`, in quote currency, unrounded. A netting
+/// position made of several deals is measured from its share of their cost, not from an average.
+fn price_profit(position: &Position, volume: Decimal, price: Decimal) -> Option<Decimal> {
+    let worth = price.checked_mul(volume)?;
+    let paid = match position.cost {
+        None => position.open_price.checked_mul(volume)?,
+        Some(cost) if volume == position.volume => cost,
+        Some(cost) => cost.checked_mul(volume)?.checked_div(position.volume)?,
+    };
+    let moved = match position.side {
+        Side::Buy => worth.checked_sub(paid)?,
+        Side::Sell => paid.checked_sub(worth)?,
+    };
+    moved.checked_mul(position.contract_size)
 }
 
 /// Side of the rate for an amount that the client receives (positive) or pays (negative).
@@ -72,10 +78,11 @@ pub fn conversion_side(amount: Decimal, deal: Side, rules: &Rules) -> Side {
 pub fn unrealised(
     position: &Position,
     currency: Currency,
+    group: Option<&str>,
     market: &Market,
     rules: &Rules,
 ) -> Option<Decimal> {
-    value(position, currency, market, rules).ok()
+    value(position, currency, group, market, rules).ok()
 }
 
 /// The same as [`unrealised`], with the reason why it cannot be said.
@@ -85,16 +92,18 @@ pub fn unrealised(
 pub fn value(
     position: &Position,
     currency: Currency,
+    group: Option<&str>,
     market: &Market,
     rules: &Rules,
 ) -> Result<Decimal, AccountRejection> {
     let symbol = position.symbol;
-    let instrument = market.instrument(symbol);
+    let instrument = market.terms(symbol, group);
     let instrument = instrument.ok_or(AccountRejection::UnknownSymbol(symbol))?;
     let quote = market
         .quote(symbol)
         .ok_or(AccountRejection::NoQuote(symbol))?;
-    let price = price::at_market(quote, instrument, position.side.opposite()).price;
+    let price =
+        price::at_market(quote, instrument, position.side.opposite(), position.volume).price;
     let volume = position.volume;
     let realised = realise(
         position,
@@ -114,10 +123,10 @@ pub fn value(
 /// The price at which a close at this moment would deal, mark-up and slippage within it.
 /// None without a quote.
 #[must_use]
-pub fn closing_price(position: &Position, market: &Market) -> Option<Decimal> {
-    let instrument = market.instrument(position.symbol)?;
+pub fn closing_price(position: &Position, group: Option<&str>, market: &Market) -> Option<Decimal> {
+    let instrument = market.terms(position.symbol, group)?;
     let quote = market.quote(position.symbol)?;
-    Some(price::at_market(quote, instrument, position.side.opposite()).price)
+    Some(price::at_market(quote, instrument, position.side.opposite(), position.volume).price)
 }
 
 /// Unrealised profit of an account: the sum of its rounded positions. None when one has no quote.
@@ -125,10 +134,11 @@ pub fn closing_price(position: &Position, market: &Market) -> Option<Decimal> {
 pub fn unrealised_of_all(
     positions: &[Position],
     currency: Currency,
+    group: Option<&str>,
     market: &Market,
     rules: &Rules,
 ) -> Option<Decimal> {
     positions.iter().try_fold(Decimal::ZERO, |sum, position| {
-        sum.checked_add(unrealised(position, currency, market, rules)?)
+        sum.checked_add(unrealised(position, currency, group, market, rules)?)
     })
 }

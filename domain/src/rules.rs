@@ -1,6 +1,7 @@
 //! The house rules a decision is made under: what DOMAIN calls *settings*, apart from the terms of
 //! an instrument. Read once at start (or from a scenario file) and handed in with every command.
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 /// Which price fills a limit order that the market has passed.
@@ -36,6 +37,36 @@ pub enum ConversionRule {
     ByDeal,
 }
 
+/// In which order a stop-out closes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopOutRule {
+    /// The position with the largest loss, one by one.
+    #[default]
+    Mt5,
+    /// The position with the largest margin.
+    Fair,
+    /// As little as brings the level above the threshold.
+    Smart,
+    /// None.
+    Off,
+}
+
+/// What may be traded at all.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum TradingState {
+    /// Everything.
+    #[default]
+    Active,
+    /// What lessens risk.
+    Reducing,
+    /// Nothing, closing included. Stop-out goes on.
+    Halted,
+}
+
 /// The settings in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -52,6 +83,32 @@ pub struct Rules {
     pub orders_max: usize,
     /// Positions an account may have open.
     pub positions_max: usize,
+    /// State of the whole house.
+    pub trading_state: TradingState,
+    /// Orders that an account may place in a minute; none: any number.
+    pub orders_per_minute: Option<u32>,
+    /// Margin level at or below which a margin call is raised, in percent; none: never.
+    pub margin_call_level: Option<Decimal>,
+    /// Margin level at or above which it is cleared, in percent.
+    pub margin_call_clear_level: Decimal,
+    /// In which order a stop-out closes.
+    pub stop_out: StopOutRule,
+    /// Margin level at or below which the stop-out starts, in percent.
+    pub stop_out_level: Decimal,
+    /// Usable money (equity less holds) at or below which it starts where positions are open that
+    /// use no margin, in the account's currency.
+    pub hedged_stop_out_at: Decimal,
+    /// Whether a negative balance without positions is compensated.
+    pub negative_balance_protection: bool,
+    /// Whether rollovers charge swap.
+    pub swap: bool,
+    /// Loss of a trading day that blocks new risk, in the account's currency; none: no limit. A
+    /// client's own limit goes before it.
+    pub daily_loss_limit: Option<Decimal>,
+    /// Whether reaching it also closes all positions.
+    pub daily_loss_closes_all: bool,
+    /// Whether a level has to be touched by two quotes in a row before it triggers.
+    pub confirm_triggers: bool,
     /// Version of the rules, written into every execution receipt.
     pub rule_version: u32,
 }
@@ -65,6 +122,18 @@ impl Default for Rules {
             max_quote_age_ms: Some(10_000),
             orders_max: 500,
             positions_max: 500,
+            trading_state: TradingState::default(),
+            orders_per_minute: None,
+            margin_call_level: Some(Decimal::ONE_HUNDRED),
+            margin_call_clear_level: Decimal::from_parts(110, 0, 0, false, 0),
+            stop_out: StopOutRule::default(),
+            stop_out_level: Decimal::from_parts(50, 0, 0, false, 0),
+            hedged_stop_out_at: Decimal::ZERO,
+            negative_balance_protection: true,
+            swap: true,
+            daily_loss_limit: None,
+            daily_loss_closes_all: false,
+            confirm_triggers: false,
             rule_version: 1,
         }
     }

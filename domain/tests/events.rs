@@ -51,12 +51,48 @@ fn meaning_of_account(event: &AccountEvent) -> &'static str {
         AccountEvent::PositionReduced { .. } => "Part of a position was closed.",
         AccountEvent::PositionClosed { .. } => "A position ended.",
         AccountEvent::ProtectionChanged { .. } => {
-            "Stop loss or take profit of a position changed; these are the levels from now on."
+            "Stop loss, take profit or trailing distance of a position changed; these are the \
+             levels from now on."
         }
+        AccountEvent::PositionIncreased { .. } => {
+            "Netting: an order filled into the position of its side."
+        }
+        AccountEvent::OrderNetted { .. } => {
+            "Netting: an order ended by reducing or closing the opposite position."
+        }
+        AccountEvent::LeverageChanged { .. } => {
+            "The account's leverage changed; what is open is re-margined."
+        }
+        AccountEvent::ControlsChanged { .. } => {
+            "Flags, limits or group changed; these are the controls from now on."
+        }
+        AccountEvent::SwapCharged { .. } => {
+            "A rollover charged or paid swap; it accrues until a deal posts it."
+        }
+        AccountEvent::MarginCallRaised { .. } => "The margin level fell to the margin call.",
+        AccountEvent::MarginCallCleared { .. } => {
+            "The margin level recovered, or nothing is open any more."
+        }
+        AccountEvent::StopOutStarted { .. } => "The stop-out begins; its steps follow at once.",
+        AccountEvent::StopOutStep { .. } => "One step of the stop-out, after its deal.",
+        AccountEvent::StopOutFinished { .. } => {
+            "The level is above the threshold, or nothing is left that can be closed now."
+        }
+        AccountEvent::NegativeBalanceCompensated { .. } => {
+            "A negative balance was made zero at the house's expense."
+        }
+        AccountEvent::TradingDayStarted { .. } => {
+            "A trading day begins; the daily loss is counted from its equity."
+        }
+        AccountEvent::DailyLossLimitReached { .. } => {
+            "The day's loss reached the limit; new risk is refused until the next rollover."
+        }
+        AccountEvent::DealBusted { .. } => "A deal was undone by compensation.",
+        AccountEvent::DealRepriced { .. } => "A deal's price was corrected by compensation.",
     }
 }
 
-const ACCOUNT_EVENTS: usize = 13;
+const ACCOUNT_EVENTS: usize = 28;
 
 fn meaning_of_client(event: &ClientEvent) -> &'static str {
     match event {
@@ -77,10 +113,13 @@ fn meaning_of_instrument(event: &InstrumentEvent) -> &'static str {
         InstrumentEvent::InstrumentListed { .. } => {
             "The instrument can be traded from now on, under these terms."
         }
+        InstrumentEvent::InstrumentTermsChanged { .. } => {
+            "Other terms are in force from now on; what was dealt before keeps its own."
+        }
     }
 }
 
-const INSTRUMENT_EVENTS: usize = 1;
+const INSTRUMENT_EVENTS: usize = 2;
 
 #[test]
 fn the_catalogue_of_events_is_the_one_in_the_documentation() {
@@ -304,6 +343,7 @@ impl Desk {
             stop_price: stop.map(|price| Decimal::new(price, 5)),
             stop_loss: None,
             take_profit: None,
+            trailing_distance: None,
             time_in_force: TimeInForce::Gtc,
             expires_at: None,
             oco_group: None,
@@ -321,6 +361,7 @@ impl Desk {
             stop_price: None,
             stop_loss: None,
             take_profit: None,
+            trailing_distance: None,
             time_in_force: TimeInForce::Gtd,
             expires_at: Some(expires_at),
             oco_group: None,
@@ -356,6 +397,7 @@ impl Desk {
             position_id,
             stop_loss: Change::Set(Decimal::new(108_500, 5)),
             take_profit: Change::Set(Decimal::new(109_500, 5)),
+            trailing_distance: Change::Keep,
         });
     }
 

@@ -46,7 +46,10 @@ async fn load(shared: &Shared, stream: &StreamId) -> Result<Option<Arc<Instrumen
     let mut terms_now = None;
     for recorded in &loaded.tail {
         match recorded.decode()? {
-            InstrumentEvent::InstrumentListed { terms, .. } => terms_now = Some(Arc::from(terms)),
+            InstrumentEvent::InstrumentListed { terms, .. }
+            | InstrumentEvent::InstrumentTermsChanged { terms, .. } => {
+                terms_now = Some(Arc::from(terms));
+            }
         }
     }
     Ok(terms_now)

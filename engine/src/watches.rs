@@ -237,7 +237,19 @@ fn find_position(account: &Account, id: PositionId) -> Option<&Position> {
 fn touched_by(event: &AccountEvent) -> (Option<OrderId>, Option<PositionId>) {
     use AccountEvent as Event;
     match event {
-        Event::AccountOpened { .. } | Event::FundsAdjusted { .. } => (None, None),
+        Event::AccountOpened { .. }
+        | Event::FundsAdjusted { .. }
+        | Event::LeverageChanged { .. }
+        | Event::ControlsChanged { .. }
+        | Event::SwapCharged { .. }
+        | Event::MarginCallRaised { .. }
+        | Event::MarginCallCleared { .. }
+        | Event::StopOutStarted { .. }
+        | Event::StopOutStep { .. }
+        | Event::StopOutFinished { .. }
+        | Event::NegativeBalanceCompensated { .. }
+        | Event::TradingDayStarted { .. }
+        | Event::DailyLossLimitReached { .. } => (None, None),
         Event::OrderPlaced { order_id, .. }
         | Event::OrderRejected { order_id, .. }
         | Event::OrderModified { order_id, .. }
@@ -257,6 +269,16 @@ fn touched_by(event: &AccountEvent) -> (Option<OrderId>, Option<PositionId>) {
         Event::PositionReduced { deal, .. } | Event::PositionClosed { deal, .. } => {
             (None, Some(deal.position_id))
         }
+        Event::OrderNetted {
+            order_id,
+            position_id,
+            ..
+        } => (Some(*order_id), Some(*position_id)),
+        Event::PositionIncreased { increase, .. } => {
+            (Some(increase.order_id), Some(increase.position_id))
+        }
         Event::ProtectionChanged { position_id, .. } => (None, Some(*position_id)),
+        Event::DealBusted { bust, .. } => (None, Some(bust.position_id)),
+        Event::DealRepriced { reprice, .. } => (None, Some(reprice.position_id)),
     }
 }

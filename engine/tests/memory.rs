@@ -128,6 +128,7 @@ fn limit(number: u64) -> AccountCommand {
             stop_price: None,
             stop_loss: Some(Decimal::new(level - 500, 5)),
             take_profit: Some(Decimal::new(level + 500, 5)),
+            trailing_distance: None,
             time_in_force: TimeInForce::Gtc,
             expires_at: None,
             oco_group: None,

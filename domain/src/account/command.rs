@@ -1,10 +1,11 @@
 //! What may be asked of an account. Identifiers of what may come into being arrive with the command.
 
+use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountKind, Bucket, PositionMode, order::Ticket};
-use crate::{ClientId, Currency, DealId, OrderId, PositionId, Timestamp};
+use super::{AccountKind, Bucket, Controls, PositionMode, event::DealRecord, order::Ticket};
+use crate::{ClientId, Currency, DealId, OrderId, PositionId, Symbol, Timestamp};
 
 /// Leave a value, set it, or remove it (`null` on the wire).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,16 @@ pub struct OrderChanges {
     pub take_profit: Change<Decimal>,
     /// Expiry; removing it makes the order good till cancelled.
     pub expires_at: Change<Timestamp>,
+}
+
+/// Which positions are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseFilter {
+    /// Those with a profit now.
+    Winners,
+    /// Those with a loss now.
+    Losers,
 }
 
 /// A request to an account.
@@ -115,6 +126,8 @@ pub enum AccountCommand {
         stop_loss: Change<Decimal>,
         /// Take profit.
         take_profit: Change<Decimal>,
+        /// Distance of the trailing stop, in price units.
+        trailing_distance: Change<Decimal>,
     },
     /// Close a position, whole or in part, at the market.
     ClosePosition {
@@ -146,6 +159,77 @@ pub enum AccountCommand {
         /// The order.
         order_id: OrderId,
     },
+    /// Close two opposite positions by one another, as far as the smaller goes.
+    CloseBy {
+        /// One.
+        position_id: PositionId,
+        /// The other, of the same symbol.
+        opposite_id: PositionId,
+        /// The closing deal of the one.
+        deal_id: DealId,
+        /// The closing deal of the other.
+        opposite_deal_id: DealId,
+    },
+    /// Close all positions, or those of a kind, at the market.
+    CloseAll {
+        /// From which the deals' names are derived.
+        seed: DealId,
+        /// Of this symbol alone.
+        symbol: Option<Symbol>,
+        /// Of this kind alone.
+        only: Option<CloseFilter>,
+    },
+    /// From the trigger book: the market has moved a trailing stop's step in the client's favour.
+    TrailStop {
+        /// The position.
+        position_id: PositionId,
+    },
+    /// From the margin watch: margin call, daily loss limit, stop-out, negative balance.
+    Evaluate {
+        /// From which the deals' names are derived.
+        seed: DealId,
+    },
+    /// From the clock: the trading day `day` has ended. The market carries that day's terms.
+    RollOver {
+        /// The day, by its date in New York.
+        day: NaiveDate,
+    },
+    /// Change the leverage.
+    ChangeLeverage {
+        /// 1:`leverage`.
+        leverage: u32,
+        /// Who.
+        by: String,
+    },
+    /// Set flags, limits and group, all of them.
+    SetControls {
+        /// From now on.
+        controls: Box<Controls>,
+        /// For people.
+        reason: Option<String>,
+        /// Who.
+        by: String,
+    },
+    /// Undo a deal by compensation.
+    BustDeal {
+        /// The deal, as the book knows it.
+        deal: Box<DealRecord>,
+        /// For people.
+        reason: String,
+        /// Who.
+        by: String,
+    },
+    /// Correct a deal's price by compensation.
+    RepriceDeal {
+        /// The deal, as the book knows it.
+        deal: Box<DealRecord>,
+        /// The right price.
+        price: Decimal,
+        /// For people.
+        reason: String,
+        /// Who.
+        by: String,
+    },
 }
 
 impl AccountCommand {
@@ -163,6 +247,15 @@ impl AccountCommand {
             Self::TriggerOrder { .. } => "TriggerOrder",
             Self::TriggerProtection { .. } => "TriggerProtection",
             Self::ExpireOrder { .. } => "ExpireOrder",
+            Self::CloseBy { .. } => "CloseBy",
+            Self::CloseAll { .. } => "CloseAll",
+            Self::TrailStop { .. } => "TrailStop",
+            Self::Evaluate { .. } => "Evaluate",
+            Self::RollOver { .. } => "RollOver",
+            Self::ChangeLeverage { .. } => "ChangeLeverage",
+            Self::SetControls { .. } => "SetControls",
+            Self::BustDeal { .. } => "BustDeal",
+            Self::RepriceDeal { .. } => "RepriceDeal",
         }
     }
 }

@@ -3,7 +3,8 @@
 use rust_decimal::Decimal;
 
 use super::{
-    Account, AccountEvent, AccountTerms, Order, OrderLevels, Position, Ticket, event::ClosingDeal,
+    Account, AccountEvent, AccountTerms, Order, OrderLevels, Position, Ticket,
+    event::{ClosingDeal, PositionIncrease},
 };
 use crate::{OrderId, PositionId};
 
@@ -37,19 +38,25 @@ impl Account {
                     opened_at: *at,
                 });
             }
-            AccountEvent::FundsAdjusted { .. } => {}
+            AccountEvent::FundsAdjusted { funds, .. } => self.count_flow(funds),
             AccountEvent::OrderPlaced {
                 order_id,
                 ticket,
                 at,
-            } => self.place(Order {
-                order_id: *order_id,
-                ticket: Ticket::clone(ticket),
-                triggered: false,
-                placed_at: *at,
-            }),
-            AccountEvent::OrderRejected { order_id, .. } => {
+            } => {
+                self.place(Order {
+                    order_id: *order_id,
+                    ticket: Ticket::clone(ticket),
+                    triggered: false,
+                    placed_at: *at,
+                });
+                self.risk.count_order(*at);
+            }
+            AccountEvent::OrderRejected { order_id, at, .. } => {
                 // Refused at placement it never worked; refused at its trigger it did.
+                if self.order(*order_id).is_none() {
+                    self.risk.count_order(*at);
+                }
                 self.orders.retain(|order| order.order_id != *order_id);
                 release_if_empty(&mut self.orders);
             }
@@ -58,6 +65,7 @@ impl Account {
             } => self.working(*order_id).modify(from, to),
             AccountEvent::OrderCancelled { order_id, .. }
             | AccountEvent::OrderExpired { order_id, .. }
+            | AccountEvent::OrderNetted { order_id, .. }
             | AccountEvent::OrderFilled { order_id, .. } => self.remove_order(*order_id),
             AccountEvent::OrderTriggered { order_id, .. } => {
                 let order = self.working(*order_id);
@@ -68,18 +76,34 @@ impl Account {
                 order.triggered = true;
             }
             AccountEvent::PositionOpened { .. } => self.open(event),
+            AccountEvent::PositionIncreased { increase, .. } => self.increase(increase),
             AccountEvent::PositionReduced { deal, .. } => self.reduce(deal),
             AccountEvent::PositionClosed { deal, .. } => self.close(deal),
             AccountEvent::ProtectionChanged {
                 position_id,
                 stop_loss,
                 take_profit,
+                trailing_distance,
                 ..
             } => {
                 let position = self.open_position(*position_id);
                 position.stop_loss = *stop_loss;
                 position.take_profit = *take_profit;
+                position.trailing_distance = *trailing_distance;
             }
+            AccountEvent::LeverageChanged { .. }
+            | AccountEvent::ControlsChanged { .. }
+            | AccountEvent::SwapCharged { .. }
+            | AccountEvent::MarginCallRaised { .. }
+            | AccountEvent::MarginCallCleared { .. }
+            | AccountEvent::StopOutStarted { .. }
+            | AccountEvent::StopOutStep { .. }
+            | AccountEvent::StopOutFinished { .. }
+            | AccountEvent::NegativeBalanceCompensated { .. }
+            | AccountEvent::TradingDayStarted { .. }
+            | AccountEvent::DailyLossLimitReached { .. }
+            | AccountEvent::DealBusted { .. }
+            | AccountEvent::DealRepriced { .. } => self.evolve_risk(event),
         }
     }
 
@@ -117,6 +141,7 @@ impl Account {
             commission,
             stop_loss,
             take_profit,
+            trailing_distance,
             at,
         } = event
         else {
@@ -131,15 +156,36 @@ impl Account {
             side: *side,
             volume: *volume,
             open_price: *open_price,
+            cost: None,
             contract_size: *contract_size,
             margin: *margin,
             commission: *commission,
             swap: Decimal::ZERO,
             stop_loss: *stop_loss,
             take_profit: *take_profit,
+            trailing_distance: *trailing_distance,
+            swap_day: None,
             opened_at: *at,
         };
         push_compact(&mut self.positions, position);
+    }
+
+    fn increase(&mut self, increase: &PositionIncrease) {
+        let position = self.open_position(increase.position_id);
+        assert_eq!(
+            position.volume + increase.volume,
+            increase.total_volume,
+            "corrupt stream: {} adds up to another volume",
+            increase.deal_id,
+        );
+        position.volume = increase.total_volume;
+        position.cost = Some(increase.cost);
+        position.open_price = average(increase.cost, increase.total_volume);
+        position.margin = increase.margin;
+        position.commission += increase.commission;
+        position.stop_loss = increase.stop_loss;
+        position.take_profit = increase.take_profit;
+        position.trailing_distance = increase.trailing_distance;
     }
 
     fn working(&mut self, id: OrderId) -> &mut Order {
@@ -147,7 +193,7 @@ impl Account {
         order.unwrap_or_else(|| panic!("corrupt stream: order {id} is not working"))
     }
 
-    fn open_position(&mut self, id: PositionId) -> &mut Position {
+    pub(super) fn open_position(&mut self, id: PositionId) -> &mut Position {
         let mut positions = self.positions.iter_mut();
         let position = positions.find(|position| position.position_id == id);
         position.unwrap_or_else(|| panic!("corrupt stream: position {id} is not open"))
@@ -168,7 +214,7 @@ impl Account {
             "corrupt stream: {} leaves another volume",
             deal.deal_id,
         );
-        position.volume = deal.remaining;
+        position.lessen(deal.volume);
         position.swap -= deal.swap;
     }
 
@@ -179,9 +225,31 @@ impl Account {
             position.volume, deal.volume,
             "corrupt stream: {id} is not closed whole"
         );
+        self.remove_position(id);
+    }
+
+    pub(super) fn remove_position(&mut self, id: PositionId) {
         self.positions.retain(|position| position.position_id != id);
         release_if_empty(&mut self.positions);
     }
+}
+
+impl Position {
+    /// Takes lots off, and their share of the cost.
+    pub(super) fn lessen(&mut self, volume: Decimal) {
+        if let Some(cost) = &mut self.cost {
+            let share = cost.checked_mul(volume);
+            let share = share.and_then(|product| product.checked_div(self.volume));
+            *cost -= share.expect("invariant: profit was computed from the same share");
+        }
+        self.volume -= volume;
+    }
+}
+
+/// Price of one lot, for show.
+pub(super) fn average(cost: Decimal, volume: Decimal) -> Decimal {
+    cost.checked_div(volume)
+        .expect("invariant: a position has a volume, and its price fits 28 digits")
 }
 
 impl Order {

@@ -4,28 +4,33 @@
 //! them. Both are pure.
 
 pub mod command;
+mod controls;
 mod cqrs;
 mod decide;
 pub mod event;
 mod evolve;
+mod evolve_risk;
 mod funds;
 pub mod order;
 pub mod position;
 mod rejection;
+pub mod risk;
 #[cfg(test)]
 mod spec;
 
-pub use command::{AccountCommand, Change, OrderChanges};
+pub use command::{AccountCommand, Change, CloseFilter, OrderChanges};
+pub use controls::{Controls, Limits};
 pub use cqrs::{AccountServices, EVENT_VERSION};
 pub use event::AccountEvent;
 pub use funds::AMOUNT_MAX;
 pub use order::{Order, OrderLevels, OrderType, Ticket, TimeInForce};
 pub use position::Position;
 pub use rejection::AccountRejection;
+pub use risk::Risk;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientId, Currency, Market, OrderId, PositionId, Rules, Timestamp};
+use crate::{ClientId, Currency, DealId, Market, OrderId, PositionId, Rules, Timestamp};
 
 /// Whose money it trades.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -104,6 +109,15 @@ pub struct Account {
     pub orders: Vec<Order>,
     /// Open positions, oldest first.
     pub positions: Vec<Position>,
+    /// Flags, limits and group; none: nothing was ever set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controls: Option<Box<Controls>>,
+    /// Margin call, trading day, order rate.
+    #[serde(default)]
+    pub risk: Risk,
+    /// Deals that were busted: none is undone twice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub busted: Vec<DealId>,
 }
 
 /// What a decision needs from outside.
@@ -124,6 +138,17 @@ pub struct Decision {
     pub events: Vec<AccountEvent>,
     /// Why it was refused.
     pub refusal: Option<AccountRejection>,
+    /// What became of each position of a command about several, in the order it was tried.
+    pub outcomes: Vec<PositionOutcome>,
+}
+
+/// What became of one position of a command about several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PositionOutcome {
+    /// The position.
+    pub position_id: PositionId,
+    /// Its price profit, in the account's currency, or why it stays open.
+    pub result: Result<Decimal, AccountRejection>,
 }
 
 impl Account {
@@ -140,6 +165,18 @@ impl Account {
         positions.find(|position| position.position_id == id)
     }
 
+    /// Flags, limits and group in force.
+    #[must_use]
+    pub fn controls(&self) -> &Controls {
+        self.controls.as_deref().unwrap_or(&Controls::NONE)
+    }
+
+    /// The group whose terms it deals under.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        self.controls.as_ref()?.group.as_deref()
+    }
+
     /// The account's figures on the newest quotes; none before it is opened.
     #[must_use]
     pub fn figures(&self, market: &Market, rules: &Rules) -> Option<crate::margin::Figures> {
@@ -148,6 +185,7 @@ impl Account {
             kind: terms.kind,
             currency: terms.currency,
             leverage: terms.leverage,
+            group: self.group(),
             funds: &self.funds,
             positions: &self.positions,
         };

@@ -59,6 +59,9 @@ pub struct Ticket {
     /// Protection of the position to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub take_profit: Option<Decimal>,
+    /// How far behind the market the stop loss of the position to be trails, in price units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trailing_distance: Option<Decimal>,
     /// How long it works.
     pub time_in_force: TimeInForce,
     /// For `gtd`; filled in by the decision for `day`.

@@ -1,5 +1,6 @@
 //! Open positions.
 
+use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +20,13 @@ pub struct Position {
     pub side: Side,
     /// Lots still open.
     pub volume: Decimal,
-    /// The opening price.
+    /// The opening price; of a netting position made of several deals their average, rounded to
+    /// 28 digits and for show.
     pub open_price: Decimal,
+    /// Sum of lots times price over the deals of what is open: kept by netting positions made of
+    /// several deals, in whose place an average would be rounded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Decimal>,
     /// Units of the base in one lot, as dealt.
     pub contract_size: Decimal,
     /// What its margin rests on.
@@ -33,6 +39,12 @@ pub struct Position {
     pub stop_loss: Option<Decimal>,
     /// Take profit.
     pub take_profit: Option<Decimal>,
+    /// How far behind the market the stop loss trails, in price units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trailing_distance: Option<Decimal>,
+    /// The last trading day that swap was charged for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap_day: Option<NaiveDate>,
     /// When it opened.
     pub opened_at: Timestamp,
 }

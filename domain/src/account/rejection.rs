@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use crate::{OrderId, PositionId, Symbol, Timestamp, money::Money};
+use crate::{DealId, OrderId, PositionId, Symbol, Timestamp, money::Money};
 
 /// A broken rule, with the numbers that broke it. The rules of an order are ordered by precedence:
 /// the first that is broken is reported.
@@ -72,9 +72,59 @@ pub enum AccountRejection {
     /// Too many working orders.
     #[error("{0} orders are working already")]
     TooManyOrders(usize),
+    /// The day's loss has reached its limit.
+    #[error("the daily loss limit was reached; new risk is refused until {until}")]
+    DailyLossLimit {
+        /// The next rollover.
+        until: Timestamp,
+    },
+    /// Too many orders within a minute. Leaves no trace.
+    #[error("{per_minute} orders were placed within a minute already")]
+    OrderRate {
+        /// The limit.
+        per_minute: u32,
+        /// When the next may come, in milliseconds from now.
+        retry_after_ms: u64,
+    },
     /// Too many positions.
     #[error("{0} positions are open already")]
     MaxPosition(usize),
+    /// More lots in one direction than the instrument allows an account.
+    #[error("{volume} lots in one direction exceed {max}")]
+    MaxExposure {
+        /// With this order.
+        volume: Decimal,
+        /// Most.
+        max: Decimal,
+    },
+    /// More notional than the account may hold.
+    #[error("a notional of {notional} exceeds {max}")]
+    MaxNotional {
+        /// With this order.
+        notional: Money,
+        /// Most.
+        max: Money,
+    },
+    /// Leverage beyond what the account may have.
+    #[error("leverage {asked} is outside 1 to {max}")]
+    LeverageOutOfRange {
+        /// Asked.
+        asked: u32,
+        /// Most.
+        max: u32,
+    },
+    /// The two positions do not offset each other.
+    #[error("{0} and {1} are not opposite positions of one symbol")]
+    NotOpposite(PositionId, PositionId),
+    /// The mode of the account has no such operation.
+    #[error("{0}")]
+    WrongMode(String),
+    /// The deal was busted before.
+    #[error("deal {0} was busted already")]
+    DealBusted(DealId),
+    /// The correction cannot be made by compensation.
+    #[error("{0}")]
+    NotCorrectable(String),
     /// No chain of quotes links two currencies.
     #[error("no rate links {from} and {to} yet")]
     NoRate {
@@ -133,7 +183,16 @@ impl AccountRejection {
             Self::VolumeStep { .. } => "volume_step",
             Self::InvalidStops(_) => "invalid_stops",
             Self::TooManyOrders(_) => "too_many_orders",
-            Self::MaxPosition(_) => "max_position",
+            Self::DailyLossLimit { .. } => "daily_loss_limit",
+            Self::OrderRate { .. } => "order_rate",
+            Self::MaxPosition(_) | Self::MaxExposure { .. } | Self::MaxNotional { .. } => {
+                "max_position"
+            }
+            Self::LeverageOutOfRange { .. } => "leverage_out_of_range",
+            Self::NotOpposite(..) => "not_opposite",
+            Self::WrongMode(_) => "wrong_mode",
+            Self::DealBusted(_) => "deal_busted",
+            Self::NotCorrectable(_) => "not_correctable",
             Self::InsufficientMargin { .. } => "insufficient_margin",
             Self::PositionNotOpen(_) => "position_not_open",
             Self::OrderNotWorking(_) => "order_not_working",
@@ -156,7 +215,15 @@ impl AccountRejection {
             | Self::VolumeStep { .. }
             | Self::InvalidStops(_)
             | Self::TooManyOrders(_)
+            | Self::DailyLossLimit { .. }
             | Self::MaxPosition(_)
+            | Self::MaxExposure { .. }
+            | Self::MaxNotional { .. }
+            | Self::LeverageOutOfRange { .. }
+            | Self::NotOpposite(..)
+            | Self::WrongMode(_)
+            | Self::DealBusted(_)
+            | Self::NotCorrectable(_)
             | Self::InsufficientMargin { .. }
             | Self::PositionNotOpen(_)
             | Self::OrderNotWorking(_)
@@ -169,6 +236,7 @@ impl AccountRejection {
             | Self::NoQuote(_)
             | Self::NoRate { .. }
             | Self::InvalidAmount(_)
+            | Self::OrderRate { .. }
             | Self::Overflow => false,
         }
     }

@@ -1,8 +1,10 @@
 //! The instruments a new house starts with.
 
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
 
-use super::{AssetClass, Availability, Commission, Instrument};
+use super::{AssetClass, Availability, Commission, Instrument, SwapMode};
 use crate::{Currency, Symbol, session::SessionPlan};
 
 /// What differs between instruments of one kind.
@@ -142,14 +144,24 @@ fn instrument(kind: &Kind, row: &Row) -> Instrument {
         max_volume,
         volume_step,
         max_leverage: kind.max_leverage,
+        leverage_tiers: Vec::new(),
         margin_rate: Decimal::ONE,
+        margin_rate_sell: None,
         hedged_contract_size: Decimal::ZERO,
+        max_exposure: None,
         spread_markup: Decimal::ZERO,
         slippage: Decimal::ZERO,
+        slippage_per_lot: Decimal::ZERO,
         commission: Commission::default(),
         swap_long,
         swap_short,
+        swap_mode: SwapMode::Points,
+        swap_currency: None,
+        swap_weights: None,
+        trailing_step: None,
         session: kind.session,
+        holidays: Vec::new(),
+        groups: BTreeMap::new(),
         availability: Availability::Enabled,
     }
 }

@@ -33,6 +33,8 @@ pub enum LedgerAccount {
     CommissionIncome,
     /// Swap (income).
     SwapIncome,
+    /// Negative balances made good (expense).
+    NegativeBalanceExpense,
     /// The house's side of demo trading, commission and swap included (memo): play money is
     /// nobody's income.
     DemoResult,
@@ -52,6 +54,7 @@ impl LedgerAccount {
             Self::TradingResult => "trading_result",
             Self::CommissionIncome => "commission_income",
             Self::SwapIncome => "swap_income",
+            Self::NegativeBalanceExpense => "negative_balance_expense",
             Self::DemoResult => "demo_result",
         }
     }
@@ -106,7 +109,25 @@ pub fn post(event: &AccountEvent) -> Vec<Posting> {
         AccountEvent::PositionReduced { deal, .. } | AccountEvent::PositionClosed { deal, .. } => {
             closing(deal)
         }
-        // What follows moves no money.
+        AccountEvent::NegativeBalanceCompensated { funds, .. } => {
+            let expense = if funds.demo.is_zero() {
+                LedgerAccount::NegativeBalanceExpense
+            } else {
+                LedgerAccount::DemoResult
+            };
+            entry(funds, &[(expense, funds.total())])
+        }
+        AccountEvent::DealBusted { bust, .. } => result(
+            bust.kind,
+            &bust.funds,
+            [bust.realised, bust.swap, bust.commission],
+        ),
+        AccountEvent::DealRepriced { reprice, .. } => result(
+            reprice.kind,
+            &reprice.funds,
+            [reprice.realised, Decimal::ZERO, Decimal::ZERO],
+        ),
+        // What follows moves no money. Swap moves it with the deal that posts it.
         AccountEvent::AccountOpened { .. }
         | AccountEvent::OrderPlaced { .. }
         | AccountEvent::OrderRejected { .. }
@@ -115,22 +136,40 @@ pub fn post(event: &AccountEvent) -> Vec<Posting> {
         | AccountEvent::OrderExpired { .. }
         | AccountEvent::OrderTriggered { .. }
         | AccountEvent::PositionOpened { .. }
-        | AccountEvent::ProtectionChanged { .. } => Vec::new(),
+        | AccountEvent::PositionIncreased { .. }
+        | AccountEvent::OrderNetted { .. }
+        | AccountEvent::ProtectionChanged { .. }
+        | AccountEvent::LeverageChanged { .. }
+        | AccountEvent::ControlsChanged { .. }
+        | AccountEvent::SwapCharged { .. }
+        | AccountEvent::MarginCallRaised { .. }
+        | AccountEvent::MarginCallCleared { .. }
+        | AccountEvent::StopOutStarted { .. }
+        | AccountEvent::StopOutStep { .. }
+        | AccountEvent::StopOutFinished { .. }
+        | AccountEvent::TradingDayStarted { .. }
+        | AccountEvent::DailyLossLimitReached { .. } => Vec::new(),
     }
 }
 
 fn closing(deal: &ClosingDeal) -> Vec<Posting> {
-    let commission = -deal.execution.commission;
-    match deal.kind {
+    let parts = [deal.realised, deal.swap, -deal.execution.commission];
+    result(deal.kind, &deal.funds, parts)
+}
+
+/// The other sides of what trading moved: price profit, swap and commission, signed for the client.
+fn result(kind: AccountKind, funds: &FundsChange, parts: [Decimal; 3]) -> Vec<Posting> {
+    let [realised, swap, commission] = parts;
+    match kind {
         AccountKind::Demo => {
-            let result = deal.realised + deal.swap + commission;
-            entry(&deal.funds, &[(LedgerAccount::DemoResult, result)])
+            let result = realised + swap + commission;
+            entry(funds, &[(LedgerAccount::DemoResult, result)])
         }
         AccountKind::Live => entry(
-            &deal.funds,
+            funds,
             &[
-                (LedgerAccount::TradingResult, deal.realised),
-                (LedgerAccount::SwapIncome, deal.swap),
+                (LedgerAccount::TradingResult, realised),
+                (LedgerAccount::SwapIncome, swap),
                 (LedgerAccount::CommissionIncome, commission),
             ],
         ),

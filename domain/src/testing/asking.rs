@@ -109,6 +109,7 @@ impl World {
             stop_price,
             stop_loss: stop_loss.map(|points| ray.worse(own, -points)),
             take_profit: take_profit.map(|points| ray.worse(own, points)),
+            trailing_distance: None,
             time_in_force: *time_in_force,
             expires_at,
             oco_group: oco_group.map(|group| group.to_string().into_boxed_str()),
@@ -142,6 +143,7 @@ impl World {
             position_id: position.position_id,
             stop_loss: level(stop_loss.map(|points| -points)),
             take_profit: level(take_profit),
+            trailing_distance: Change::Keep,
         })
     }
 }

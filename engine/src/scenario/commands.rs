@@ -36,6 +36,7 @@ pub(super) fn translate(
             position_id,
             stop_loss: change(command.stop_loss),
             take_profit: change(command.take_profit),
+            trailing_distance: Change::Keep,
         }),
         Op::Close => {
             let deal_id = DealId(recorder.next_id());
@@ -86,6 +87,7 @@ fn place(
             stop_price: command.stop_price.map(|price| price.0),
             stop_loss: level(command.stop_loss),
             take_profit: level(command.take_profit),
+            trailing_distance: None,
             time_in_force,
             expires_at,
             oco_group: command.oco_group.clone(),

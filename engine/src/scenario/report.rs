@@ -212,14 +212,33 @@ impl Recorder {
             | AccountEvent::OrderExpired { .. }
             | AccountEvent::OrderTriggered { .. }
             | AccountEvent::PositionOpened { .. }
-            | AccountEvent::ProtectionChanged { .. } => {}
+            | AccountEvent::ProtectionChanged { .. }
+            | AccountEvent::PositionIncreased { .. }
+            | AccountEvent::OrderNetted { .. }
+            | AccountEvent::LeverageChanged { .. }
+            | AccountEvent::ControlsChanged { .. }
+            | AccountEvent::SwapCharged { .. }
+            | AccountEvent::MarginCallRaised { .. }
+            | AccountEvent::MarginCallCleared { .. }
+            | AccountEvent::StopOutStarted { .. }
+            | AccountEvent::StopOutStep { .. }
+            | AccountEvent::StopOutFinished { .. }
+            | AccountEvent::NegativeBalanceCompensated { .. }
+            | AccountEvent::TradingDayStarted { .. }
+            | AccountEvent::DailyLossLimitReached { .. }
+            | AccountEvent::DealBusted { .. }
+            | AccountEvent::DealRepriced { .. } => {}
         }
     }
 
     fn closing(&mut self, ms: i64, deal: &ClosingDeal, closer: Option<&str>) {
         let position = self.opener(deal.position_id);
         let order = match deal.reason {
-            CloseReason::Client => closer.unwrap_or(&position).to_owned(),
+            CloseReason::StopOut => format!("{position}-SO"),
+            CloseReason::Client
+            | CloseReason::CloseBy
+            | CloseReason::CloseAll
+            | CloseReason::Admin => closer.unwrap_or(&position).to_owned(),
             CloseReason::StopLoss => format!("{position}-SL"),
             CloseReason::TakeProfit => format!("{position}-TP"),
         };

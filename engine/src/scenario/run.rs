@@ -242,7 +242,7 @@ impl Run<'_> {
             open_time: position.opened_at,
             stop_loss: position.stop_loss,
             take_profit: position.take_profit,
-            unrealised: unrealised(position, terms.currency, market, rules),
+            unrealised: unrealised(position, terms.currency, account.group(), market, rules),
             swap: position.swap,
             commission: position.commission,
             used_margin: position_margin(position, terms.leverage, terms.currency),

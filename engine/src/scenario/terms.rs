@@ -1,10 +1,10 @@
 //! From a file's terms and settings to the domain's, with the defaults of the contract.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use daybook_domain::{
     Currency, Decimal, Instrument, Rules, Symbol,
-    instrument::{AssetClass, Commission, CommissionBasis, seed},
+    instrument::{AssetClass, Commission, CommissionBasis, SwapMode, seed},
     session::SessionPlan,
 };
 
@@ -52,6 +52,16 @@ fn instrument(symbol: Symbol, terms: &InstrumentIn) -> Result<Instrument, Scenar
         volume_step: or(terms.volume_step, hundredth),
         // Nothing said: the account's leverage decides alone.
         max_leverage: terms.max_leverage.unwrap_or(u32::MAX),
+        leverage_tiers: Vec::new(),
+        margin_rate_sell: None,
+        max_exposure: None,
+        slippage_per_lot: Decimal::ZERO,
+        swap_mode: SwapMode::Points,
+        swap_currency: None,
+        swap_weights: None,
+        trailing_step: None,
+        holidays: Vec::new(),
+        groups: BTreeMap::new(),
         margin_rate: or(terms.margin_rate, Decimal::ONE),
         hedged_contract_size: or(terms.hedged_contract_size, Decimal::ZERO),
         spread_markup: or(terms.spread_markup, Decimal::ZERO),
@@ -101,6 +111,6 @@ pub(super) fn rules(settings: &Settings) -> Rules {
         },
         orders_max: settings.orders_max.unwrap_or(defaults.orders_max),
         positions_max: settings.positions_max.unwrap_or(defaults.positions_max),
-        rule_version: defaults.rule_version,
+        ..defaults
     }
 }

@@ -299,6 +299,7 @@ pub fn ticket(symbol: &str, side: Side, volume: &str) -> Ticket {
         stop_price: None,
         stop_loss: None,
         take_profit: None,
+        trailing_distance: None,
         time_in_force: TimeInForce::Gtc,
         expires_at: None,
         oco_group: None,

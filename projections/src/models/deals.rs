@@ -97,7 +97,22 @@ const fn is_deal(event: &AccountEvent) -> bool {
         | AccountEvent::OrderExpired { .. }
         | AccountEvent::OrderTriggered { .. }
         | AccountEvent::PositionOpened { .. }
-        | AccountEvent::ProtectionChanged { .. } => false,
+        | AccountEvent::ProtectionChanged { .. }
+        | AccountEvent::PositionIncreased { .. }
+        | AccountEvent::OrderNetted { .. }
+        | AccountEvent::LeverageChanged { .. }
+        | AccountEvent::ControlsChanged { .. }
+        | AccountEvent::SwapCharged { .. }
+        | AccountEvent::MarginCallRaised { .. }
+        | AccountEvent::MarginCallCleared { .. }
+        | AccountEvent::StopOutStarted { .. }
+        | AccountEvent::StopOutStep { .. }
+        | AccountEvent::StopOutFinished { .. }
+        | AccountEvent::NegativeBalanceCompensated { .. }
+        | AccountEvent::TradingDayStarted { .. }
+        | AccountEvent::DailyLossLimitReached { .. }
+        | AccountEvent::DealBusted { .. }
+        | AccountEvent::DealRepriced { .. } => false,
     }
 }
 
@@ -120,7 +135,22 @@ fn row(fact: &AccountFact<'_>, owners: &Owners) -> Result<Option<DealRow>, Proje
         | AccountEvent::OrderExpired { .. }
         | AccountEvent::OrderTriggered { .. }
         | AccountEvent::PositionOpened { .. }
-        | AccountEvent::ProtectionChanged { .. } => Ok(None),
+        | AccountEvent::ProtectionChanged { .. }
+        | AccountEvent::PositionIncreased { .. }
+        | AccountEvent::OrderNetted { .. }
+        | AccountEvent::LeverageChanged { .. }
+        | AccountEvent::ControlsChanged { .. }
+        | AccountEvent::SwapCharged { .. }
+        | AccountEvent::MarginCallRaised { .. }
+        | AccountEvent::MarginCallCleared { .. }
+        | AccountEvent::StopOutStarted { .. }
+        | AccountEvent::StopOutStep { .. }
+        | AccountEvent::StopOutFinished { .. }
+        | AccountEvent::NegativeBalanceCompensated { .. }
+        | AccountEvent::TradingDayStarted { .. }
+        | AccountEvent::DailyLossLimitReached { .. }
+        | AccountEvent::DealBusted { .. }
+        | AccountEvent::DealRepriced { .. } => Ok(None),
     }
 }
 

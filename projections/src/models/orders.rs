@@ -131,7 +131,22 @@ const fn order_of(event: &AccountEvent) -> Option<OrderId> {
         | AccountEvent::PositionOpened { .. }
         | AccountEvent::PositionReduced { .. }
         | AccountEvent::PositionClosed { .. }
-        | AccountEvent::ProtectionChanged { .. } => None,
+        | AccountEvent::ProtectionChanged { .. }
+        | AccountEvent::PositionIncreased { .. }
+        | AccountEvent::OrderNetted { .. }
+        | AccountEvent::LeverageChanged { .. }
+        | AccountEvent::ControlsChanged { .. }
+        | AccountEvent::SwapCharged { .. }
+        | AccountEvent::MarginCallRaised { .. }
+        | AccountEvent::MarginCallCleared { .. }
+        | AccountEvent::StopOutStarted { .. }
+        | AccountEvent::StopOutStep { .. }
+        | AccountEvent::StopOutFinished { .. }
+        | AccountEvent::NegativeBalanceCompensated { .. }
+        | AccountEvent::TradingDayStarted { .. }
+        | AccountEvent::DailyLossLimitReached { .. }
+        | AccountEvent::DealBusted { .. }
+        | AccountEvent::DealRepriced { .. } => None,
     }
 }
 
@@ -217,7 +232,22 @@ fn change(row: &mut OrderRow, event: &AccountEvent) {
         | AccountEvent::PositionOpened { .. }
         | AccountEvent::PositionReduced { .. }
         | AccountEvent::PositionClosed { .. }
-        | AccountEvent::ProtectionChanged { .. } => {}
+        | AccountEvent::ProtectionChanged { .. }
+        | AccountEvent::PositionIncreased { .. }
+        | AccountEvent::OrderNetted { .. }
+        | AccountEvent::LeverageChanged { .. }
+        | AccountEvent::ControlsChanged { .. }
+        | AccountEvent::SwapCharged { .. }
+        | AccountEvent::MarginCallRaised { .. }
+        | AccountEvent::MarginCallCleared { .. }
+        | AccountEvent::StopOutStarted { .. }
+        | AccountEvent::StopOutStep { .. }
+        | AccountEvent::StopOutFinished { .. }
+        | AccountEvent::NegativeBalanceCompensated { .. }
+        | AccountEvent::TradingDayStarted { .. }
+        | AccountEvent::DailyLossLimitReached { .. }
+        | AccountEvent::DealBusted { .. }
+        | AccountEvent::DealRepriced { .. } => {}
     }
 }
 

@@ -148,7 +148,22 @@ fn status_after(event: &AccountEvent) -> Option<(daybook_domain::OrderId, OrderS
         | AccountEvent::PositionOpened { .. }
         | AccountEvent::PositionReduced { .. }
         | AccountEvent::PositionClosed { .. }
-        | AccountEvent::ProtectionChanged { .. } => None,
+        | AccountEvent::ProtectionChanged { .. }
+        | AccountEvent::PositionIncreased { .. }
+        | AccountEvent::OrderNetted { .. }
+        | AccountEvent::LeverageChanged { .. }
+        | AccountEvent::ControlsChanged { .. }
+        | AccountEvent::SwapCharged { .. }
+        | AccountEvent::MarginCallRaised { .. }
+        | AccountEvent::MarginCallCleared { .. }
+        | AccountEvent::StopOutStarted { .. }
+        | AccountEvent::StopOutStep { .. }
+        | AccountEvent::StopOutFinished { .. }
+        | AccountEvent::NegativeBalanceCompensated { .. }
+        | AccountEvent::TradingDayStarted { .. }
+        | AccountEvent::DailyLossLimitReached { .. }
+        | AccountEvent::DealBusted { .. }
+        | AccountEvent::DealRepriced { .. } => None,
     }
 }
 

@@ -159,6 +159,21 @@ fn execution_of(event: &AccountEvent) -> Option<&Execution> {
         | AccountEvent::OrderExpired { .. }
         | AccountEvent::OrderTriggered { .. }
         | AccountEvent::PositionOpened { .. }
-        | AccountEvent::ProtectionChanged { .. } => None,
+        | AccountEvent::ProtectionChanged { .. }
+        | AccountEvent::PositionIncreased { .. }
+        | AccountEvent::OrderNetted { .. }
+        | AccountEvent::LeverageChanged { .. }
+        | AccountEvent::ControlsChanged { .. }
+        | AccountEvent::SwapCharged { .. }
+        | AccountEvent::MarginCallRaised { .. }
+        | AccountEvent::MarginCallCleared { .. }
+        | AccountEvent::StopOutStarted { .. }
+        | AccountEvent::StopOutStep { .. }
+        | AccountEvent::StopOutFinished { .. }
+        | AccountEvent::NegativeBalanceCompensated { .. }
+        | AccountEvent::TradingDayStarted { .. }
+        | AccountEvent::DailyLossLimitReached { .. }
+        | AccountEvent::DealBusted { .. }
+        | AccountEvent::DealRepriced { .. } => None,
     }
 }

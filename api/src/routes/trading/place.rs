@@ -238,7 +238,22 @@ fn placed(
             | AccountEvent::PositionOpened { .. }
             | AccountEvent::PositionReduced { .. }
             | AccountEvent::PositionClosed { .. }
-            | AccountEvent::ProtectionChanged { .. } => {}
+            | AccountEvent::ProtectionChanged { .. }
+            | AccountEvent::PositionIncreased { .. }
+            | AccountEvent::OrderNetted { .. }
+            | AccountEvent::LeverageChanged { .. }
+            | AccountEvent::ControlsChanged { .. }
+            | AccountEvent::SwapCharged { .. }
+            | AccountEvent::MarginCallRaised { .. }
+            | AccountEvent::MarginCallCleared { .. }
+            | AccountEvent::StopOutStarted { .. }
+            | AccountEvent::StopOutStep { .. }
+            | AccountEvent::StopOutFinished { .. }
+            | AccountEvent::NegativeBalanceCompensated { .. }
+            | AccountEvent::TradingDayStarted { .. }
+            | AccountEvent::DailyLossLimitReached { .. }
+            | AccountEvent::DealBusted { .. }
+            | AccountEvent::DealRepriced { .. } => {}
         }
     }
     body

@@ -219,7 +219,22 @@ fn closing_deal(event: &AccountEvent) -> Option<&ClosingDeal> {
         | AccountEvent::OrderTriggered { .. }
         | AccountEvent::OrderFilled { .. }
         | AccountEvent::PositionOpened { .. }
-        | AccountEvent::ProtectionChanged { .. } => None,
+        | AccountEvent::ProtectionChanged { .. }
+        | AccountEvent::PositionIncreased { .. }
+        | AccountEvent::OrderNetted { .. }
+        | AccountEvent::LeverageChanged { .. }
+        | AccountEvent::ControlsChanged { .. }
+        | AccountEvent::SwapCharged { .. }
+        | AccountEvent::MarginCallRaised { .. }
+        | AccountEvent::MarginCallCleared { .. }
+        | AccountEvent::StopOutStarted { .. }
+        | AccountEvent::StopOutStep { .. }
+        | AccountEvent::StopOutFinished { .. }
+        | AccountEvent::NegativeBalanceCompensated { .. }
+        | AccountEvent::TradingDayStarted { .. }
+        | AccountEvent::DailyLossLimitReached { .. }
+        | AccountEvent::DealBusted { .. }
+        | AccountEvent::DealRepriced { .. } => None,
     }
 }
 

@@ -76,8 +76,9 @@ impl<'a> Book<'a> {
         )?;
         let margin = MarginBasis {
             notional_per_lot: notional.per_lot,
-            margin_rate: instrument.margin_rate,
+            margin_rate: instrument.margin_rate_of(ticket.side),
             max_leverage: instrument.max_leverage,
+            hedged_contract_size: instrument.hedged_contract_size,
         };
         let increase = margin::increase(&margin, ticket.volume, leverage, currency);
         let increase = increase.ok_or(AccountRejection::Overflow)?;
@@ -148,6 +149,7 @@ impl<'a> Book<'a> {
             commission: execution.commission,
             stop_loss: fill.ticket.stop_loss,
             take_profit: fill.ticket.take_profit,
+            trailing_distance: fill.ticket.trailing_distance,
             at,
         };
         let filled = AccountEvent::OrderFilled {
@@ -203,7 +205,7 @@ impl<'a> Book<'a> {
         let account = self.account;
         let mut equity = account.funds.tradable(self.terms.kind);
         for position in &account.positions {
-            let profit = profit::value(position, currency, market, rules)?;
+            let profit = profit::value(position, currency, account.group(), market, rules)?;
             equity = equity
                 .checked_add(profit)
                 .ok_or(AccountRejection::Overflow)?;

@@ -3,12 +3,22 @@
 //! Nothing here changes state, reads a clock or makes an identifier. The same command on the same
 //! state and context always gives the same decision.
 
+mod close_all;
+mod close_by;
+mod correction;
+mod evaluate;
 mod fill;
 mod funds;
+mod leverage;
+mod netting;
 mod order;
 mod position;
+mod preview;
+mod rollover;
 mod shape;
+mod stop_out;
 mod stops;
+mod trailing;
 mod trigger;
 
 use super::{
@@ -60,7 +70,10 @@ impl Account {
                 position_id,
                 stop_loss,
                 take_profit,
-            } => book.protect(*position_id, *stop_loss, *take_profit).into(),
+                trailing_distance,
+            } => book
+                .protect(*position_id, *stop_loss, *take_profit, *trailing_distance)
+                .into(),
             AccountCommand::ClosePosition {
                 position_id,
                 deal_id,
@@ -75,6 +88,35 @@ impl Account {
                 position_id,
                 deal_id,
             } => book.trigger_protection(*position_id, *deal_id).into(),
+            AccountCommand::CloseBy {
+                position_id,
+                opposite_id,
+                deal_id,
+                opposite_deal_id,
+            } => book
+                .close_by([*position_id, *opposite_id], [*deal_id, *opposite_deal_id])
+                .into(),
+            AccountCommand::CloseAll { seed, symbol, only } => {
+                book.close_all(*seed, *symbol, *only)
+            }
+            AccountCommand::TrailStop { position_id } => book.trail(*position_id).into(),
+            AccountCommand::Evaluate { seed } => book.evaluate(*seed).into(),
+            AccountCommand::RollOver { day } => book.roll_over(*day).into(),
+            AccountCommand::ChangeLeverage { leverage, by } => {
+                book.change_leverage(*leverage, by).into()
+            }
+            AccountCommand::SetControls {
+                controls,
+                reason,
+                by,
+            } => book.set_controls(controls, reason.as_deref(), by).into(),
+            AccountCommand::BustDeal { deal, reason, by } => book.bust(deal, reason, by).into(),
+            AccountCommand::RepriceDeal {
+                deal,
+                price,
+                reason,
+                by,
+            } => book.reprice(deal, *price, reason, by).into(),
         }
     }
 }
@@ -84,11 +126,11 @@ impl From<Found> for Decision {
         match found {
             Ok(events) => Self {
                 events,
-                refusal: None,
+                ..Self::default()
             },
             Err(refusal) => Self {
-                events: Vec::new(),
                 refusal: Some(refusal),
+                ..Self::default()
             },
         }
     }
@@ -104,8 +146,8 @@ struct Book<'a> {
 
 impl<'a> Book<'a> {
     fn instrument(&self, symbol: Symbol) -> Result<&'a Instrument, AccountRejection> {
-        let instrument = self.context.market.instrument(symbol);
-        instrument
+        let terms = self.context.market.terms(symbol, self.account.group());
+        terms
             .map(AsRef::as_ref)
             .ok_or(AccountRejection::UnknownSymbol(symbol))
     }

@@ -45,6 +45,7 @@ impl<'a> Book<'a> {
         Decision {
             events: vec![rejected],
             refusal: Some(refusal),
+            ..Decision::default()
         }
     }
 
@@ -99,7 +100,10 @@ impl<'a> Book<'a> {
         match (ticket.order_type, ticket.limit_price) {
             (OrderType::Market, _) => {
                 let quote = self.dealable(instrument).ok()?;
-                Some((quote, price::at_market(quote, instrument, side)))
+                Some((
+                    quote,
+                    price::at_market(quote, instrument, side, ticket.volume),
+                ))
             }
             (OrderType::Limit, Some(limit)) => {
                 let quote = self.dealable(instrument).ok()?;

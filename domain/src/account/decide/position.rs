@@ -32,6 +32,7 @@ impl<'a> Book<'a> {
         position_id: PositionId,
         stop_loss: Change<Decimal>,
         take_profit: Change<Decimal>,
+        trailing_distance: Change<Decimal>,
     ) -> Found {
         let position = self.open(position_id)?;
         let instrument = self.instrument(position.symbol)?;
@@ -54,6 +55,7 @@ impl<'a> Book<'a> {
             position_id,
             stop_loss,
             take_profit,
+            trailing_distance: trailing_distance.apply(position.trailing_distance),
             at: self.context.at,
         }])
     }
@@ -81,7 +83,7 @@ impl<'a> Book<'a> {
             position,
             deal_id,
             volume,
-            price: price::at_market(quote, instrument, position.side.opposite()),
+            price: price::at_market(quote, instrument, position.side.opposite(), volume),
             reason: CloseReason::Client,
         };
         self.deal_away(&closing, instrument, quote)
@@ -118,6 +120,7 @@ impl<'a> Book<'a> {
         let deal = Box::new(ClosingDeal {
             deal_id,
             position_id: position.position_id,
+            order_id: None,
             kind: self.terms.kind,
             symbol: position.symbol,
             side,

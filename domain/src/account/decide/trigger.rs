@@ -47,10 +47,7 @@ impl Book<'_> {
             Err(refusal) if refusal.is_rule() => {
                 let rejected = self.rejected(order_id, &order.ticket, refusal);
                 events.extend(rejected.events);
-                Decision {
-                    events,
-                    refusal: rejected.refusal,
-                }
+                Decision { events, ..rejected }
             }
             Err(unknown) => self.waits(order, events, unknown),
         }
@@ -131,7 +128,12 @@ impl Book<'_> {
                 })
             }
             (OrderType::Market | OrderType::Limit | OrderType::Stop | OrderType::StopLimit, _) => {
-                Some(price::at_market(quote, instrument, side))
+                Some(price::at_market(
+                    quote,
+                    instrument,
+                    side,
+                    order.ticket.volume,
+                ))
             }
         }
     }
@@ -147,7 +149,7 @@ impl Book<'_> {
         let triggers = protection_triggers(position, instrument);
         let touched = |trigger: crate::triggers::Trigger| trigger.touched_by(quote);
         if triggers.stop_loss.is_some_and(touched) {
-            let price = price::at_market(quote, instrument, closing);
+            let price = price::at_market(quote, instrument, closing, position.volume);
             return Some((CloseReason::StopLoss, price));
         }
         if !triggers.take_profit.is_some_and(touched) {
@@ -172,6 +174,10 @@ impl Book<'_> {
             OrderType::Market | OrderType::Limit | OrderType::Stop => Vec::new(),
         };
         let refusal = events.is_empty().then_some(unknown);
-        Decision { events, refusal }
+        Decision {
+            events,
+            refusal,
+            ..Decision::default()
+        }
     }
 }

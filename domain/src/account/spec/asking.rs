@@ -65,6 +65,7 @@ pub(super) fn ticket(side: Side, order_type: OrderType, name: &str, volume: &str
         stop_price: None,
         stop_loss: None,
         take_profit: None,
+        trailing_distance: None,
         time_in_force: TimeInForce::Gtc,
         expires_at: None,
         oco_group: None,
@@ -175,6 +176,7 @@ pub(super) fn protect(name: &str, stop_loss: Change<&str>, take_profit: Change<&
         position_id: id(name),
         stop_loss: level(stop_loss),
         take_profit: level(take_profit),
+        trailing_distance: Change::Keep,
     })
 }
 

@@ -1,0 +1,1 @@
+//! One position per symbol.

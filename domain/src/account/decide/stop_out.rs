@@ -1,0 +1,1 @@
+//! Which positions a stop-out closes, and in which order.
