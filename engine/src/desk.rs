@@ -52,6 +52,9 @@ pub trait Ledger {
     fn record(&mut self, act: Act<'_>);
 }
 
+/// Decides a command. [`Account::decide`], but where a test has to see that a wrong one is caught.
+pub type Decider = fn(&Account, &AccountCommand, &Context<'_>) -> Decision;
+
 struct Seated {
     id: AccountId,
     account: Account,
@@ -67,6 +70,7 @@ pub struct Desk {
     free: Vec<u32>,
     numbers: HashMap<AccountId, u32>,
     watches: Watches,
+    decider: Decider,
 }
 
 impl Desk {
@@ -80,7 +84,24 @@ impl Desk {
             free: Vec::new(),
             numbers: HashMap::new(),
             watches: Watches::default(),
+            decider: Account::decide,
         }
+    }
+
+    /// The same desk with another decider.
+    #[must_use]
+    pub fn with_decider(mut self, decider: Decider) -> Self {
+        self.decider = decider;
+        self
+    }
+
+    /// Puts new terms in force.
+    pub fn set_instrument(
+        &mut self,
+        terms: std::sync::Arc<daybook_domain::Instrument>,
+        _at: Timestamp,
+    ) {
+        self.market.set_instrument(terms);
     }
 
     /// Terms and newest quotes.
@@ -246,7 +267,7 @@ impl Desk {
             rules: &self.rules,
         };
         let account = &mut seated.account;
-        let decision = account.decide(command, &context);
+        let decision = (self.decider)(account, command, &context);
         apply(
             &mut self.watches,
             number,
