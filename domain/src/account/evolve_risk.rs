@@ -99,8 +99,20 @@ impl Account {
         let position = self.open_position(bust.position_id);
         if position.volume == bust.volume_removed {
             self.remove_position(bust.position_id);
-        } else {
-            position.lessen(bust.volume_removed);
+            return;
+        }
+        // The swap that the lots accrued vanishes with them.
+        let vanished = position
+            .swap
+            .checked_mul(bust.volume_removed)
+            .and_then(|product| product.checked_div(position.volume));
+        let vanished = vanished.expect("invariant: accrued swap is small money");
+        position.swap -= bust.funds.currency.round(vanished);
+        position.commission -= bust.commission;
+        position.volume -= bust.volume_removed;
+        if let Some(cost) = &mut position.cost {
+            *cost -= bust.cost_removed;
+            position.open_price = average(*cost, position.volume);
         }
     }
 
