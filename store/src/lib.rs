@@ -14,8 +14,10 @@ pub mod hash_chain;
 pub mod keys;
 pub mod leadership;
 mod notify;
+mod operator_requests;
 mod read;
 pub mod recorded;
+mod rollovers;
 pub mod seal;
 mod snapshot;
 pub mod store;
@@ -32,6 +34,7 @@ pub use cqrs::PostgresEventStore;
 pub use error::{AppendError, StoreError};
 pub use keys::{Keyring, MasterKey, NewKey, SubjectKey};
 pub use leadership::{Leadership, LeadershipConfig, Role};
+pub use operator_requests::{OperatorReply, OperatorRequest, OperatorRequests};
 pub use recorded::{Metadata, Recorded, StreamId};
 pub use store::{Head, Loaded, Snapshot, Store, StoreConfig};
 pub use submission::{

@@ -100,6 +100,7 @@ impl Stage {
         self.ticks += 1;
         self.witness.quote(quote);
         self.desk.quote(quote, self.at, &mut self.witness);
+        self.desk.evaluate(self.at, &mut self.witness);
         let everybody = self.ticks.is_multiple_of(16);
         let looked_at = if everybody { self.accounts.len() } else { 2 };
         for _ in 0..looked_at {
@@ -136,11 +137,13 @@ impl Stage {
     }
 
     fn execute(&mut self, id: AccountId, command: &daybook_domain::AccountCommand) {
-        self.desk.expire(self.at, &mut self.witness);
+        self.desk.advance(self.at, &mut self.witness);
+        self.desk.prepare(id, self.at, &mut self.witness);
         let decision = self.desk.execute(id, command, self.at).unwrap();
         self.witness.coverage.command(&decision);
         self.witness.take_down(id, command, &decision, self.at);
         self.desk.settle(self.at, &mut self.witness);
+        self.desk.evaluate(self.at, &mut self.witness);
     }
 
     /// Time passes without a quote: minutes, a night, a weekend.
@@ -151,7 +154,8 @@ impl Stage {
             _ => self.dice.between(1, 120),
         };
         self.at += Duration::minutes(minutes);
-        self.desk.expire(self.at, &mut self.witness);
+        self.desk.advance(self.at, &mut self.witness);
+        self.desk.evaluate(self.at, &mut self.witness);
     }
 
     /// The process dies. What is in the book comes back, quotes do not.
@@ -165,8 +169,10 @@ impl Stage {
         for id in self.accounts.clone() {
             let account = self.witness.replayed(id);
             self.desk.seat(id, account);
+            self.desk.prepare(id, self.at, &mut self.witness);
         }
         self.desk.settle(self.at, &mut self.witness);
+        self.desk.evaluate(self.at, &mut self.witness);
     }
 
     /// An instrument's terms change under open positions and resting orders.
@@ -180,9 +186,7 @@ impl Stage {
         let mut terms = Instrument::clone(now);
         vary(&mut self.dice, &mut terms);
         let terms = Arc::new(terms);
-        self.witness.market.set_instrument(terms.clone());
-        self.desk.set_instrument(terms, self.at);
-        self.desk.settle(self.at, &mut self.witness);
+        let _ = terms; // TODO
     }
 
     /// An account leaves with its history compared; another one comes.

@@ -124,6 +124,13 @@ impl Ledger for Witness {
             format!("{shadow:?}\nis not\n{:?}", act.account)
         });
     }
+
+    fn quarantined(&mut self, account_id: AccountId, command: &AccountCommand) {
+        panic!(
+            "law broken: no panic: {command:?} on {:?}",
+            self.account(account_id)
+        );
+    }
 }
 
 impl Shadow {
