@@ -34,22 +34,28 @@ pub fn swap(scene: &Scene<'_>, before: &Account, charge: &SwapCharge) {
     };
     let lots = position.volume * position.contract_size;
     let quote = scene.market.quote(position.symbol);
-    let (amount, from) = match terms.swap_mode {
-        SwapMode::Points => (rate * Decimal::new(1, terms.digits) * lots, terms.quote),
+    // Multiplied first, divided once.
+    let (amount, from, divisor) = match terms.swap_mode {
+        SwapMode::Points => (
+            rate * Decimal::new(1, terms.digits) * lots,
+            terms.quote,
+            Decimal::ONE,
+        ),
         SwapMode::Money => (
             rate * position.volume,
             terms.swap_currency.unwrap_or(terms.quote),
+            Decimal::ONE,
         ),
         SwapMode::Percent => {
             let quote = quote.expect("percents of a price");
-            let price = sums::dealing(quote, terms, opposite(position.side));
-            (lots * price * rate / Decimal::from(36_000), terms.quote)
+            let price = quote.price(opposite(position.side));
+            (lots * price * rate, terms.quote, Decimal::from(36_000))
         }
     };
     let amount = amount * Decimal::from(days);
     let sells = sells(amount, opposite(position.side), scene.rules);
     let worth = converted(scene.market, amount, from, currency, sells);
-    let expected = worth.map(|worth| money(currency, worth));
+    let expected = worth.map(|worth| money(currency, worth / divisor));
     law("swap", expected == Some(charge.amount), || {
         format!("{expected:?} is not {} of {charge:?}", charge.amount)
     });

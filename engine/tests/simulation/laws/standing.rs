@@ -2,6 +2,7 @@
 
 use daybook_domain::{
     Account, Decimal, Market, Rules, Symbol, Timestamp,
+    instrument::AssetClass,
     rules::{StopOutRule, TradingState},
     triggers::{order_trigger, protection_triggers},
 };
@@ -20,6 +21,15 @@ pub fn standing(account: &Account, symbol: Symbol, market: &Market, rules: &Rule
         return;
     };
     if rules.confirm_triggers || !is_dealable(market, rules, terms, at) {
+        return;
+    }
+    // What cannot be converted yet cannot be dealt.
+    let currency = account.terms.as_ref().unwrap().currency;
+    let needed = [terms.base, terms.quote].map(|from| {
+        let is_money = from == terms.quote || terms.class == AssetClass::Fx;
+        !is_money || sums::converted(market, Decimal::ONE, from, currency, true).is_some()
+    });
+    if needed.contains(&false) {
         return;
     }
     let quote = market.quote(symbol).unwrap();
