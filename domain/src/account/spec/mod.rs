@@ -3,15 +3,24 @@
 mod asking;
 mod closing;
 mod conversion;
+mod corrections;
+mod daily_loss;
 mod funds;
+mod hedged_margin;
+mod house;
 mod laws;
+mod leverage;
+mod margin_call;
 mod market_orders;
 mod modifying;
 mod pending_orders;
 mod protection;
 mod refusals;
+mod stop_out;
 mod stored;
+mod swap;
 mod triggers;
+mod watching;
 
 use std::sync::Arc;
 
