@@ -17,6 +17,7 @@ mod pending_orders;
 mod protection;
 mod refusals;
 mod stop_out;
+mod stop_out_laws;
 mod stored;
 mod swap;
 mod triggers;
