@@ -1,7 +1,7 @@
 //! Deals corrected by compensation: nothing that was dealt is taken out of the book.
 
 use super::{
-    super::event::{BustedDeal, DealRecord, FundsChange, PositionIncrease, RepricedDeal},
+    super::event::{BustedDeal, DealRecord, FundsChange, RepricedDeal},
     house::{bust, evaluate, reprice, roll_over},
     *,
 };
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Live, five thousand dollars, 3.50 a lot and side.
-fn dealer() -> Desk {
+pub(super) fn dealer() -> Desk {
     given([
         opened_as(AccountKind::Live, "USD", 100),
         adjusted(Bucket::Real, "5000"),
@@ -28,18 +28,18 @@ fn dealer() -> Desk {
     .when(buy("EURUSD", "1").placed("o1"))
 }
 
-fn last_record(desk: &Desk) -> DealRecord {
+pub(super) fn last_record(desk: &Desk) -> DealRecord {
     desk.records().pop().expect("a deal")
 }
 
-fn busted(desk: &Desk) -> &BustedDeal {
+pub(super) fn busted(desk: &Desk) -> &BustedDeal {
     let [AccountEvent::DealBusted { bust, .. }] = &desk.decision.events[..] else {
         panic!("no bust in {:?}", desk.decision.events);
     };
     bust
 }
 
-fn repriced(desk: &Desk) -> &RepricedDeal {
+pub(super) fn repriced(desk: &Desk) -> &RepricedDeal {
     let [AccountEvent::DealRepriced { reprice, .. }] = &desk.decision.events[..] else {
         panic!("no correction in {:?}", desk.decision.events);
     };
@@ -334,76 +334,4 @@ fn what_a_correction_moves_is_no_loss_of_the_day() {
     });
     desk.rules.daily_loss_limit = Some(dec("50"));
     desk.when(bust(&closing)).when(evaluate()).then_nothing();
-}
-
-/// A netting position of two deals: 1 lot at 1.10000 and 2 lots at 1.13000.
-fn netted() -> (Desk, DealRecord) {
-    let desk = dealer();
-    let DealRecord::Opening { mut execution, .. } = last_record(&desk) else {
-        panic!("no opening deal");
-    };
-    let mut desk = desk;
-    let first = desk.only_position().clone();
-    let increase = PositionIncrease {
-        position_id: first.position_id,
-        order_id: id("o2"),
-        deal_id: id("o2"),
-        symbol: first.symbol,
-        side: first.side,
-        volume: dec("2"),
-        price: dec("1.13000"),
-        commission: dec("7"),
-        total_volume: dec("3"),
-        cost: dec("3.36000"),
-        margin: first.margin,
-        stop_loss: None,
-        take_profit: None,
-        trailing_distance: None,
-    };
-    desk.account.evolve(&AccountEvent::PositionIncreased {
-        increase: Box::new(increase),
-        at: desk.at,
-    });
-    execution.price = dec("1.13000");
-    execution.commission = dec("7");
-    let second = DealRecord::Opening {
-        deal_id: id("o2"),
-        position_id: first.position_id,
-        symbol: first.symbol,
-        side: first.side,
-        volume: dec("2"),
-        execution,
-        funds: FundsChange::of_bucket(Currency::USD, Bucket::Real, dec("-7")),
-    };
-    (desk, second)
-}
-
-#[test]
-fn of_a_position_of_several_deals_the_busted_one_takes_its_own_price_with_it() {
-    let (mut desk, second) = netted();
-    desk.account.positions[0].swap = dec("-3.00");
-    desk.when(bust(&second)).and(|desk| {
-        assert_eq!(busted(desk).cost_removed, dec("2.26"));
-        let position = desk.only_position();
-        assert_eq!(
-            (position.volume, position.open_price),
-            (dec("1"), dec("1.10000"))
-        );
-        assert_eq!(
-            (position.swap, position.commission),
-            (dec("-1.00"), dec("3.5"))
-        );
-        assert_eq!(desk.figures().unrealised, Some(dec("-1.00")));
-    });
-}
-
-#[test]
-fn of_a_position_of_several_deals_the_sum_moves_with_one_of_them() {
-    let (desk, second) = netted();
-    desk.when(reprice(&second, "1.12000")).and(|desk| {
-        assert!(repriced(desk).moves_position);
-        assert_eq!(desk.only_position().cost, Some(dec("3.34")));
-        // 2 lots · 0.01 better.
-        assert_eq!(desk.figures().unrealised, Some(dec("-4000")));
-    });
 }

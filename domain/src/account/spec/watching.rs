@@ -183,7 +183,7 @@ fn judged(moment: &crate::testing::Moment<'_>, odd: u16) -> (Account, Rules) {
     rules.stop_out = [StopOutRule::Mt5, StopOutRule::Smart][usize::from(odd % 2)];
     rules.margin_call_level = Some(Decimal::from(80 + odd % 200));
     rules.margin_call_clear_level = Decimal::from(120 + odd % 300);
-    if odd % 3 == 0 {
+    if odd.is_multiple_of(3) {
         rules.daily_loss_limit = Some(Decimal::from(odd % 5_000 + 1));
         let equity = account.figures(moment.market, &rules).unwrap().equity;
         account.risk.day = Some(TradingDay {
