@@ -165,7 +165,9 @@ impl Stage {
         let market = Market::new(terms);
         let rules = self.witness.rules.clone();
         self.witness.market = market.clone();
-        self.desk = Desk::new(market, rules).with_decider(self.decider);
+        self.desk = Desk::new(market, rules)
+            .with_history(self.witness.history(), None)
+            .with_decider(self.decider);
         for id in self.accounts.clone() {
             let account = self.witness.replayed(id);
             self.desk.seat(id, account);
@@ -186,7 +188,10 @@ impl Stage {
         let mut terms = Instrument::clone(now);
         vary(&mut self.dice, &mut terms);
         let terms = Arc::new(terms);
-        let _ = terms; // TODO
+        self.witness.change_terms(terms.clone(), self.at);
+        self.desk.set_instrument(&terms, self.witness.history());
+        self.desk.settle(self.at, &mut self.witness);
+        self.desk.evaluate(self.at, &mut self.witness);
     }
 
     /// An account leaves with its history compared; another one comes.

@@ -1,19 +1,22 @@
 //! Writes down what the desk decides, keeps an account of its own beside each of the desk's, and
 //! has every decision judged.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use daybook_domain::{
-    Account, AccountCommand, AccountEvent, AccountId, Decimal, Market, Quote, Rules, Timestamp,
+    Account, AccountCommand, AccountEvent, AccountId, Decimal, Instrument, Market, Quote, Rules,
+    Timestamp,
     account::{AccountKind, Decision, event::DealRecord},
     postings::{LedgerAccount, post},
+    session::rollover_of,
 };
-use daybook_engine::desk::{Act, Ledger};
+use daybook_engine::desk::{Act, Ledger, TermsHistory};
 use uuid::Uuid;
 
 use crate::{
     coverage::Coverage,
     laws::{self, Scene, law},
+    tape::{SYMBOLS, symbol},
 };
 
 /// One account as its events say it is.
@@ -34,12 +37,14 @@ pub struct Witness {
     pub rules: Rules,
     pub shadows: BTreeMap<AccountId, Shadow>,
     pub coverage: Coverage,
+    history: TermsHistory,
     ids: u128,
 }
 
 impl Witness {
     pub fn new(market: Market, rules: Rules) -> Self {
         Self {
+            history: TermsHistory::of(market.instruments().cloned()),
             market,
             rules,
             shadows: BTreeMap::new(),
@@ -51,6 +56,28 @@ impl Witness {
     /// The desk is about to take this quote in.
     pub fn quote(&mut self, quote: Quote) {
         self.market.take_in(quote, &self.rules);
+    }
+
+    /// Other terms are in force from now on.
+    pub fn change_terms(&mut self, terms: Arc<Instrument>, at: Timestamp) {
+        self.history.push(at, terms.clone());
+        self.market.set_instrument(terms);
+    }
+
+    pub fn history(&self) -> Arc<TermsHistory> {
+        Arc::new(self.history.clone())
+    }
+
+    /// What a decision was made on: a rollover looks at the terms of its own day.
+    fn market_of(&self, command: &AccountCommand) -> Market {
+        let mut market = self.market.clone();
+        if let AccountCommand::RollOver { day } = command {
+            for (name, ..) in SYMBOLS {
+                let then = self.history.at(symbol(name), rollover_of(*day));
+                market.set_instrument(then.unwrap().clone());
+            }
+        }
+        market
     }
 
     pub fn account(&self, id: AccountId) -> &Account {
@@ -67,6 +94,7 @@ impl Witness {
     ) {
         self.coverage.facts(&decision.events);
         self.coverage.refusal(decision);
+        let market = self.market_of(command);
         let shadow = self.shadows.get_mut(&id).unwrap();
         let mut states = vec![shadow.account.clone()];
         for event in &decision.events {
@@ -78,7 +106,7 @@ impl Witness {
             states: &states,
             command,
             decision,
-            market: &self.market,
+            market: &market,
             rules: &self.rules,
             at,
         });
