@@ -75,8 +75,8 @@ impl Stage {
             0..560 => self.tick(),
             560..972 => self.command(),
             972..984 => self.jump(),
-            984..990 => self.crash(),
-            990..995 => self.change_terms(),
+            984..986 => self.crash(),
+            986..992 => self.change_terms(),
             _ => self.renew(),
         }
     }
