@@ -167,13 +167,16 @@ impl Order {
         (stop_loss, take_profit)
     }
 
-    /// Whether the tick leaves both levels of its position alone.
-    pub fn leaves_protection_alone(&self, tape: &Tape, at: usize) -> bool {
+    pub fn touches_stop_loss(&self, tape: &Tape, at: usize) -> bool {
         let closing = self.side.opposite();
-        let stop_loss = self.stop_loss;
-        let take_profit = self.take_profit;
-        !stop_loss.is_some_and(|level| tape.reaches_stop(at, closing, level))
-            && !take_profit.is_some_and(|level| tape.is_within_limit(at, closing, level))
+        let level = self.stop_loss;
+        level.is_some_and(|level| tape.reaches_stop(at, closing, level))
+    }
+
+    pub fn touches_take_profit(&self, tape: &Tape, at: usize) -> bool {
+        let closing = self.side.opposite();
+        let level = self.take_profit;
+        level.is_some_and(|level| tape.is_within_limit(at, closing, level))
     }
 
     /// Whether both levels are on their own sides of a price.

@@ -11,12 +11,13 @@
 //!   its cap, and at the quote here; resting, it fills at the quote there and at its limit here
 //!   (`at_limit`). It is told where both are the same price: the stop touched exactly, the cap
 //!   jumped over and touched exactly later, or the limit at the stop. See `fate.rs`.
-//! - *Protection that the opening quote touches already.* Their venue refuses a stop loss in the
-//!   market, and the position stays without; ours closes on that quote. A market order whose
-//!   protection is inside the spread is refused here and filled there.
+//! - *A stop loss that the opening quote touches already.* Their venue refuses stops in the market,
+//!   and the position stays without; ours closes on that quote. A market order whose protection is
+//!   inside the spread is refused here and filled there.
 //! - *A take profit moved through the market* is a marketable limit there, and refused here.
 //! - *An own price moved past its protection* is refused here; they do not relate the two.
-//! - *A pending limit with protection made marketable*: they fill it and cancel its protection.
+//! - *A pending limit moved into the market* fills at the quote there (and its protection is
+//!   cancelled, if it has any); here it stays in the book, and fills at its limit (`at_limit`).
 //! - *An expiry on a tick that touches*: they fill first. There are no expiries here.
 //! - *Two commands on one tick*: theirs are executed together, after all have been given.
 //! - *Half a cent.* Their profits are floats before they are money. See [`FX`].

@@ -243,10 +243,15 @@ impl Teller<'_> {
         if filled.at_limit || filled.capped.is_some() {
             self.story.limits_at.push(filled.at);
         }
-        let price = order.own_price().unwrap_or(i64::MAX);
-        let around = price == i64::MAX || order.is_protection_around(price);
-        if !around || !order.leaves_protection_alone(self.tape, filled.at) {
+        let is_around = order
+            .own_price()
+            .is_none_or(|price| order.is_protection_around(price));
+        if !is_around || order.touches_stop_loss(self.tape, filled.at) {
             return None;
+        }
+        if order.touches_take_profit(self.tape, filled.at) {
+            // A gap may carry a stop beyond its take profit. No market order is taken like that.
+            return (order.kind == Kind::Stop).then_some(self.story);
         }
         let mut at = filled.at;
         let mut remaining = order.volume;
