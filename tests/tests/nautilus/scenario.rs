@@ -22,8 +22,9 @@
 //! - *Two commands on one tick*: theirs are executed together, after all have been given.
 //! - *Half a cent.* Their profits are floats before they are money. See [`FX`].
 //!
-//! The driver replaces a pending order list whose volume or protection changes, because theirs takes
-//! no change of its parts, and gives the other level anew when one of two linked ones is taken away.
+//! The driver replaces a pending order list whose volume or protection changes, because theirs
+//! takes no change of its parts, and gives the other level anew when one of two linked ones is
+//! taken away.
 //! Nothing else is done to make the two agree.
 
 use std::{
