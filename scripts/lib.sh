@@ -143,6 +143,32 @@ ensure_postgres() {
         die "PostgreSQL 15 or newer is needed (Debian: apt-get install postgresql), or DATABASE_URL"
 }
 
+# The Pythons that NautilusTrader has wheels for.
+newer_python="3.12 to 3.14"
+
+find_newer_python() {
+    local python
+    for python in python3.13 python3.12 python3.14 python3 \
+        "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/*/bin/python3; do
+        if "$python" -c 'import sys; sys.exit(not (3, 12) <= sys.version_info < (3, 15))' \
+            2> /dev/null; then
+            printf '%s\n' "$python"
+            return
+        fi
+    done
+    return 1
+}
+
+# Some release of Debian or Ubuntu has one of them.
+apt_install_newer_python() {
+    local version
+    can_install || return 1
+    for version in 3.13 3.12 3.14; do
+        apt_install "python$version" "python$version-venv" && return
+    done
+    return 1
+}
+
 # Settings of this checkout, unless the environment has them already.
 load_env_file() {
     [ -f .env ] || return 0

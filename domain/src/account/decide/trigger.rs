@@ -180,10 +180,20 @@ impl Book<'_> {
             return None;
         }
         let price = match self.context.rules.limit_fill {
-            LimitFill::Improve => price::at_quote(quote, instrument, closing),
+            // A gap carried the opening stop beyond it: a limit that is marketable on arrival.
+            LimitFill::AtLimit if self.opened_on(quote, position, instrument) => {
+                price::at_quote(quote, instrument, closing)
+            }
             LimitFill::AtLimit => price::at_limit(position.take_profit?),
+            LimitFill::Improve => price::at_quote(quote, instrument, closing),
         };
         Some((CloseReason::TakeProfit, price))
+    }
+
+    /// Whether this is the very quote that the position opened on; several may share an instant.
+    fn opened_on(&self, quote: &Quote, position: &Position, instrument: &Instrument) -> bool {
+        let opening = price::at_market(quote, instrument, position.side);
+        position.opened_at == self.context.at && position.open_price == opening.price
     }
 
     /// A stop whose deal cannot be computed yet stays a stop. A stop-limit has become a limit.

@@ -95,6 +95,28 @@ fn a_take_profit_is_a_limit_on_the_closing_side() {
 }
 
 #[test]
+fn a_take_profit_that_the_opening_gap_passed_is_marketable_and_deals_at_the_quote() {
+    for rule in [LimitFill::Improve, LimitFill::AtLimit] {
+        let mut desk = given(trader());
+        desk.rules.limit_fill = rule;
+        desk.when(
+            sell("EURUSD", "1")
+                .stop("1.09")
+                .take_profit("1.085")
+                .placed("o1"),
+        )
+        .when(quote("EURUSD", "1.08000", "1.08010"))
+        .then(&[
+            "OrderTriggered",
+            "OrderFilled",
+            "PositionOpened",
+            "PositionClosed",
+        ])
+        .then_dealt_at("1.08010");
+    }
+}
+
+#[test]
 fn a_short_position_is_protected_on_the_ask() {
     let short = || {
         given(trader()).when(
