@@ -28,8 +28,16 @@ impl Account {
             } => self.place(*order_id, ticket, *at),
             AccountEvent::OrderRejected { order_id, at, .. } => self.reject(*order_id, *at),
             AccountEvent::OrderModified {
-                order_id, from, to, ..
-            } => self.working(*order_id).modify(from, to),
+                order_id,
+                from,
+                to,
+                marketable,
+                ..
+            } => {
+                let order = self.working(*order_id);
+                order.modify(from, to);
+                order.marketable = *marketable;
+            }
             AccountEvent::OrderCancelled { order_id, .. }
             | AccountEvent::OrderExpired { order_id, .. }
             | AccountEvent::OrderNetted { order_id, .. }
@@ -118,6 +126,7 @@ impl Account {
             order_id,
             ticket: ticket.clone(),
             triggered: false,
+            marketable: false,
             placed_at: at,
         };
         push_compact(&mut self.orders, order);

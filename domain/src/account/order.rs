@@ -152,6 +152,9 @@ pub struct Order {
     pub ticket: Ticket,
     /// A stop-limit order whose stop was touched: it now rests as a limit order.
     pub triggered: bool,
+    /// A limit that a modification moved into the market: it deals at the quote.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub marketable: bool,
     /// When it was placed; ties between triggers go to the older.
     pub placed_at: Timestamp,
 }

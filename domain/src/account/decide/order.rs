@@ -178,8 +178,23 @@ impl<'a> Book<'a> {
             order_id,
             from: Box::new(from),
             to: Box::new(to),
+            marketable: self.is_marketable(order, &to, instrument),
             at: self.context.at,
         }])
+    }
+
+    /// Whether an order that waits for a limit could deal on the quote once it has these levels.
+    fn is_marketable(&self, order: &Order, to: &OrderLevels, instrument: &Instrument) -> bool {
+        let waits_for_limit = match order.ticket.order_type {
+            OrderType::Limit => true,
+            OrderType::StopLimit => order.triggered,
+            OrderType::Market | OrderType::Stop => false,
+        };
+        let limit = to.limit_price.filter(|_| waits_for_limit);
+        let (Some(limit), Ok(quote)) = (limit, self.dealable(instrument)) else {
+            return false;
+        };
+        price::within_limit(quote, instrument, order.ticket.side, limit)
     }
 
     fn check_modified(

@@ -147,6 +147,9 @@ impl Book<'_> {
             }
             (OrderType::Limit | OrderType::StopLimit, Some(limit)) => {
                 Some(match self.context.rules.limit_fill {
+                    LimitFill::AtLimit if order.marketable => {
+                        price::at_quote(quote, instrument, side)
+                    }
                     LimitFill::Improve => price::at_quote(quote, instrument, side),
                     LimitFill::AtLimit => price::at_limit(limit),
                 })
@@ -192,7 +195,7 @@ impl Book<'_> {
 
     /// Whether this is the very quote that the position opened on; several may share an instant.
     fn opened_on(&self, quote: &Quote, position: &Position, instrument: &Instrument) -> bool {
-        let opening = price::at_market(quote, instrument, position.side);
+        let opening = price::at_market(quote, instrument, position.side, position.volume);
         position.opened_at == self.context.at && position.open_price == opening.price
     }
 

@@ -83,6 +83,10 @@ pub enum AccountEvent {
         from: Box<OrderLevels>,
         /// After.
         to: Box<OrderLevels>,
+        /// Whether the new limit could be dealt on at once: it then deals at the quote, as a limit
+        /// that is marketable on arrival does.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        marketable: bool,
         /// When.
         at: Timestamp,
     },

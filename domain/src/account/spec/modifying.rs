@@ -57,6 +57,17 @@ fn a_limit_made_marketable_fills_when_it_is_nominated() {
 }
 
 #[test]
+fn a_limit_moved_into_the_market_deals_at_the_quote_even_where_limits_fill_at_their_level() {
+    let mut desk = resting();
+    desk.rules.limit_fill = crate::rules::LimitFill::AtLimit;
+    desk.when(modify("o1", |to| to.limit_price = Some(dec("1.2"))))
+        .and(|desk| assert!(desk.only_order().marketable))
+        .when(ask(trigger_of(id("o1"))))
+        .then(&["OrderFilled", "PositionOpened"])
+        .then_dealt_at("1.10010");
+}
+
+#[test]
 fn only_what_works_can_be_changed() {
     given(trader())
         .when(modify("o1", |to| to.volume = Some(dec("2"))))

@@ -85,6 +85,14 @@ fn price(
     let market = sums::at_market(&quote, terms, deal.side, deal.volume);
     let dealing = sums::dealing(&quote, terms, deal.side);
     let expected = match (deal.reason, scene.rules.limit_fill) {
+        // A gap carried the opening deal beyond it: a limit that is marketable on arrival.
+        (CloseReason::TakeProfit, LimitFill::AtLimit)
+            if position.opened_at == scene.at
+                && position.open_price
+                    == sums::at_market(&quote, terms, position.side, position.volume) =>
+        {
+            dealing
+        }
         (CloseReason::TakeProfit, LimitFill::AtLimit) => position.take_profit.unwrap(),
         (CloseReason::TakeProfit, LimitFill::Improve) => dealing,
         _ => market,

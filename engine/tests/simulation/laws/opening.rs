@@ -172,7 +172,9 @@ impl Deal<'_> {
                 sums::at_market(self.quote, self.terms, ticket.side, ticket.volume)
             }
             OrderType::Limit | OrderType::StopLimit => match self.rules.limit_fill {
-                LimitFill::AtLimit if self.waited_as_limit => ticket.limit_price.unwrap(),
+                LimitFill::AtLimit if self.waited_as_limit && !self.order.marketable => {
+                    ticket.limit_price.unwrap()
+                }
                 LimitFill::AtLimit | LimitFill::Improve => dealing,
             },
         }
