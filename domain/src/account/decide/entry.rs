@@ -208,7 +208,7 @@ impl<'a> Book<'a> {
         effect: Effect<'_>,
         position: &Position,
     ) -> Result<Decimal, AccountRejection> {
-        let (leverage, currency) = (self.leverage_in_force(), self.terms.currency);
+        let (leverage, currency) = (self.leverage(), self.terms.currency);
         let alone = margin::required(&position.margin, position.volume, leverage, currency);
         // No sum of what fits this outgrows 28 digits.
         let fits = alone.is_some_and(|alone| alone <= AMOUNT_MAX)

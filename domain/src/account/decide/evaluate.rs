@@ -189,7 +189,7 @@ impl<'a> Course<'a> {
             };
             self.tell(AccountEvent::DailyLossLimitReached {
                 limit,
-                loss: day.equity + day.flows - standing.equity,
+                loss: (day.equity + day.flows).saturating_sub(standing.equity),
                 until,
                 at,
             });

@@ -10,11 +10,6 @@ use crate::{
 };
 
 impl Book<'_> {
-    /// The leverage in force, the account's limit taken into account.
-    pub(super) fn leverage(&self) -> u32 {
-        self.account.leverage().unwrap_or(self.terms.leverage)
-    }
-
     /// Changes the leverage and re-margins what is open. Refused if free margin would become
     /// negative by it; more leverage never needs more margin.
     pub(super) fn change_leverage(&self, leverage: u32, by: &str) -> Found {

@@ -216,8 +216,8 @@ impl Book<'_> {
         Ok(())
     }
 
-    /// The leverage that margin in use rests on.
-    pub(super) fn leverage_in_force(&self) -> u32 {
+    /// The leverage in force, on which margin in use rests: the account's limit taken into account.
+    pub(super) fn leverage(&self) -> u32 {
         self.account.leverage().unwrap_or(self.terms.leverage)
     }
 
@@ -232,7 +232,7 @@ impl Book<'_> {
                 .checked_add(profit)
                 .ok_or(AccountRejection::Overflow)?;
         }
-        let used = margin::used_margin(&account.positions, self.leverage_in_force(), currency);
+        let used = margin::used_margin(&account.positions, self.leverage(), currency);
         equity
             .checked_sub(account.funds.held)
             .and_then(|usable| usable.checked_sub(used))
