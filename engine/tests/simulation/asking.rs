@@ -94,6 +94,10 @@ impl Asker<'_> {
         if self.account.terms.is_none() {
             return self.nonsense();
         }
+        let is_flat = self.account.positions.is_empty() && self.account.orders.is_empty();
+        if is_flat && self.dice.happens(70) {
+            return self.place();
+        }
         match self.dice.below(100) {
             0..34 => self.place(),
             34..40 => self.modify(),
@@ -135,8 +139,13 @@ impl Asker<'_> {
     }
 
     fn ticket(&mut self) -> Ticket {
-        let (name, ..) = self.dice.pick(&SYMBOLS);
-        let symbol = symbol(name);
+        let positions = &self.account.positions;
+        let symbol = if !positions.is_empty() && self.dice.happens(50) {
+            // What is held already: it is netted, hedged, increased.
+            positions[self.dice.index(positions.len())].symbol
+        } else {
+            symbol(self.dice.pick(&SYMBOLS).0)
+        };
         let side = self.dice.pick(&[Side::Buy, Side::Sell]);
         let order_type = self.dice.pick(&TYPES);
         let time_in_force = match order_type {
