@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State, response::Response};
 use daybook_domain::{
     AccountId, Client, ClientCommand, ClientId, ClientRejection, client::Registration,
+    rules::TradingState,
 };
 use daybook_engine::{Answer, ClientRequest, RenderClient, Reply};
 use daybook_projections::{AccountRow, ClientRow, names};
@@ -18,7 +19,7 @@ use super::trading::{
 };
 use crate::{
     app::{AccountRef, App, Shared, sealed_origin},
-    extract::{Command, Fresh, JsonBody, SignedIn, answer, refusal},
+    extract::{Command, Fresh, JsonBody, SignedIn, answer, json, refusal},
     number::{self, Patch},
     problem::{Answered, Code, FieldError, Problem, ProblemBody},
 };
@@ -173,11 +174,13 @@ pub(crate) async fn accounts(
 ) -> Answered<Json<Vec<AccountItem>>> {
     fresh.wait(&[names::ACCOUNTS]).await?;
     let rows = app.handles.reads.accounts_of(client.client_id()).await?;
-    Ok(Json(rows.iter().map(AccountItem::of).collect()))
+    let house = app.handles.config.rules.trading_state;
+    let items = rows.iter().map(|row| AccountItem::of(row, house));
+    Ok(Json(items.collect()))
 }
 
 impl AccountItem {
-    fn of(row: &AccountRow) -> Self {
+    fn of(row: &AccountRow, house: TradingState) -> Self {
         Self {
             account_id: row.account_id.to_string(),
             number: row.number,
@@ -186,7 +189,7 @@ impl AccountItem {
             currency: row.currency.to_string(),
             leverage: row.leverage,
             balance: number::money(row.funds.balance(), row.currency),
-            state: state_name(row.state),
+            state: state_name(row.controls.state_under(house)),
         }
     }
 }
@@ -205,7 +208,6 @@ pub(crate) async fn change(
     command: Command,
     JsonBody { value, bytes }: JsonBody<MeChanges>,
 ) -> Answered<Response> {
-    app.engine()?;
     let client = command.client_id;
     let (profile, chosen) = changes(value)?;
     let default = match chosen {
@@ -294,7 +296,7 @@ fn render_me(
                 None => refusal(&Problem::new(Code::NotFound), &request_id),
                 Some(profile) => {
                     let default = state.default_account.unwrap_or(demo);
-                    let body = super::trading::order::json(&MeBody::of(client, profile, default));
+                    let body = json(&MeBody::of(client, profile, default));
                     Answer {
                         status: 200,
                         body: key.seal(SEALED_ANSWER, &body),

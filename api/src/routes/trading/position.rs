@@ -7,7 +7,7 @@ use daybook_domain::{
     AccountCommand, AccountEvent, AccountId, DealId, PositionId, account::Change,
     account::event::ClosingDeal,
 };
-use daybook_engine::{Answer, Outcome, Render};
+use daybook_engine::Outcome;
 use daybook_projections::names;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -16,13 +16,13 @@ use uuid::Uuid;
 use super::{
     Thing,
     items::{PositionItem, Valuation},
-    may_trade,
-    order::{json, render_empty},
-    read_account, thing_account,
+    may_trade, read_account, thing_account,
 };
 use crate::{
     app::{AccountRef, App, Shared},
-    extract::{Command, Fresh, Items, JsonBody, PathId, Query, SignedIn, answer, page_of, refusal},
+    extract::{
+        Command, Fresh, Items, JsonBody, PathId, Query, SignedIn, answered, done, page_of, refusal,
+    },
     number::{self, Patch, Positive},
     problem::{Answered, Code, Problem, ProblemBody},
 };
@@ -42,9 +42,9 @@ pub(crate) struct ProtectionBody {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "1.09500")]
     take_profit: Patch<Positive>,
-    /// Not available yet: only null.
+    /// How far behind the market the stop loss trails, in price units. Null stops it where it is.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, example = "0.00150")]
     trailing_distance: Patch<Positive>,
 }
 
@@ -90,7 +90,7 @@ pub(crate) struct PositionsQuery {
     cursor: Option<String>,
 }
 
-/// Changes stop loss and take profit.
+/// Changes stop loss, take profit and trailing distance.
 #[utoipa::path(patch, path = "/trading/position/{id}", operation_id = "protectPosition", tag = "trading", request_body = ProtectionBody,
     params(
         ("id" = Uuid, Path, description = "The position"),
@@ -109,18 +109,13 @@ pub(crate) async fn protect(
     PathId(position_id): PathId<PositionId>,
     JsonBody { value, bytes }: JsonBody<ProtectionBody>,
 ) -> Answered<Response> {
-    app.engine()?;
-    if matches!(value.trailing_distance, Patch::Set(_)) {
-        let message = "trailing stops are not available yet";
-        return Err(Problem::field(
-            Code::InvalidValue,
-            "trailingDistance",
-            message,
-        ));
-    }
     let stop_loss = value.stop_loss.into_change(|price| price.0);
     let take_profit = value.take_profit.into_change(|price| price.0);
-    if (stop_loss, take_profit) == (Change::Keep, Change::Keep) {
+    let trailing_distance = value.trailing_distance.into_change(|distance| distance.0);
+    if [stop_loss, take_profit, trailing_distance]
+        .iter()
+        .all(Change::is_keep)
+    {
         return Err(Problem::with_detail(
             Code::Malformed,
             "nothing to change was named",
@@ -138,12 +133,10 @@ pub(crate) async fn protect(
         position_id,
         stop_loss,
         take_profit,
+        trailing_distance,
     };
-    let render = render_empty(Arc::clone(&command.info.id));
-    let reply = command
-        .execute(&app, &account, protect, "protect_position", &bytes, render)
-        .await?;
-    Ok(answer(reply))
+    let executed = command.execute(&app, &account, protect, "protect_position", &bytes, done);
+    Ok(executed.await?.answer())
 }
 
 /// Closes a position at the market, whole or in part.
@@ -165,7 +158,6 @@ pub(crate) async fn close(
     PathId(position_id): PathId<PositionId>,
     JsonBody { value, bytes }: JsonBody<CloseBody>,
 ) -> Answered<Response> {
-    app.engine()?;
     let account = thing_account(
         &app,
         &command,
@@ -178,63 +170,26 @@ pub(crate) async fn close(
         deal_id: DealId(Uuid::now_v7()),
         volume: value.volume.map(|volume| volume.0),
     };
-    let render = render_closed(Arc::clone(&app), account, Arc::clone(&command.info.id));
-    let reply = command
-        .execute(&app, &account, close, "close_position", &bytes, render)
-        .await?;
-    Ok(answer(reply))
+    let (shared, request_id) = (Arc::clone(&app), Arc::clone(&command.info.id));
+    let accepted = move |outcome: &Outcome<'_>| {
+        if let Some(deal) = outcome.decision.events.iter().find_map(closing_deal) {
+            return answered(200, &closed(&shared, deal, account));
+        }
+        tracing::error!("a close was decided without a deal");
+        refusal(&Problem::new(Code::Internal), &request_id)
+    };
+    let executed = command.execute(&app, &account, close, "close_position", &bytes, accepted);
+    Ok(executed.await?.answer())
 }
 
-fn render_closed(app: Shared, account: AccountRef, request_id: Arc<str>) -> Render {
-    Box::new(move |outcome: &Outcome<'_>| {
-        if let Some(rejection) = &outcome.decision.refusal {
-            return refusal(&Problem::from(rejection), &request_id);
-        }
-        match outcome.decision.events.iter().find_map(closing_deal) {
-            Some(deal) => Answer {
-                status: 200,
-                body: json(&closed(&app, deal, account)),
-                keep: true,
-            },
-            None => {
-                tracing::error!("a close was decided without a deal");
-                refusal(&Problem::new(Code::Internal), &request_id)
-            }
-        }
-    })
-}
-
-fn closing_deal(event: &AccountEvent) -> Option<&ClosingDeal> {
-    match event {
-        AccountEvent::PositionReduced { deal, .. } | AccountEvent::PositionClosed { deal, .. } => {
-            Some(deal)
-        }
-        AccountEvent::AccountOpened { .. }
-        | AccountEvent::FundsAdjusted { .. }
-        | AccountEvent::OrderPlaced { .. }
-        | AccountEvent::OrderRejected { .. }
-        | AccountEvent::OrderModified { .. }
-        | AccountEvent::OrderCancelled { .. }
-        | AccountEvent::OrderExpired { .. }
-        | AccountEvent::OrderTriggered { .. }
-        | AccountEvent::OrderFilled { .. }
-        | AccountEvent::PositionOpened { .. }
-        | AccountEvent::ProtectionChanged { .. }
-        | AccountEvent::PositionIncreased { .. }
-        | AccountEvent::OrderNetted { .. }
-        | AccountEvent::LeverageChanged { .. }
-        | AccountEvent::ControlsChanged { .. }
-        | AccountEvent::SwapCharged { .. }
-        | AccountEvent::MarginCallRaised { .. }
-        | AccountEvent::MarginCallCleared { .. }
-        | AccountEvent::StopOutStarted { .. }
-        | AccountEvent::StopOutStep { .. }
-        | AccountEvent::StopOutFinished { .. }
-        | AccountEvent::NegativeBalanceCompensated { .. }
-        | AccountEvent::TradingDayStarted { .. }
-        | AccountEvent::DailyLossLimitReached { .. }
-        | AccountEvent::DealBusted { .. }
-        | AccountEvent::DealRepriced { .. } => None,
+/// The deal of an event that reduces or closes a position.
+pub(super) fn closing_deal(event: &AccountEvent) -> Option<&ClosingDeal> {
+    if let AccountEvent::PositionReduced { deal, .. } | AccountEvent::PositionClosed { deal, .. } =
+        event
+    {
+        Some(deal)
+    } else {
+        None
     }
 }
 
@@ -266,19 +221,14 @@ pub(crate) async fn list(
     Query(query): Query<PositionsQuery>,
 ) -> Answered<Json<Items<PositionItem>>> {
     let page = page_of(query.limit.as_deref(), query.cursor.as_deref())?;
-    fresh
-        .wait(&[names::CLIENTS, names::ACCOUNTS, names::POSITIONS])
-        .await?;
-    let account = read_account(&app, client.client_id(), query.account_id.as_deref()).await?;
-    let rows = app
-        .handles
-        .reads
-        .positions_page(account.account_id, page)
-        .await?;
+    let named = query.account_id.as_deref();
+    let account = read_account(&app, client, &fresh, named, &[names::POSITIONS]).await?;
+    let reads = &app.handles.reads;
+    let rows = reads.positions_page(account.account_id, page).await?;
+    let open = reads.positions(account.account_id).await?;
     let market = app.market();
     let valuation = Valuation {
-        currency: account.currency,
-        leverage: account.leverage,
+        account: account.figures_input(&open),
         market: &market,
         rules: &app.handles.config.rules,
     };
