@@ -1,6 +1,6 @@
 //! What the engine answers when it does not answer.
 
-use daybook_domain::{AccountRejection, ClientRejection};
+use daybook_domain::{AccountRejection, ClientRejection, instrument::InstrumentRejection};
 use daybook_store::{AppendError, StoreError};
 
 /// A request got no answer of its own. Nothing of it is in the book.
@@ -33,6 +33,9 @@ pub enum EngineError {
     /// An account cannot be opened as asked.
     #[error("opening the account refused")]
     AccountRefused(#[source] AccountRejection),
+    /// An instrument's terms cannot be what is asked.
+    #[error("changing the instrument refused")]
+    InstrumentRefused(#[source] InstrumentRejection),
     /// The book contradicts itself, or the database refused what we decided.
     #[error("the book is corrupt: {0}")]
     Corrupt(String),

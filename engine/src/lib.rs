@@ -14,6 +14,7 @@ mod engine;
 mod error;
 mod instruments;
 mod load;
+mod operator;
 mod people;
 mod recovery;
 mod request;
@@ -30,6 +31,7 @@ mod watches;
 pub use config::EngineConfig;
 pub use engine::Engine;
 pub use error::EngineError;
+pub use operator::{OperatorCommand, OperatorOutcome};
 pub use request::{
     Answer, ClientRequest, IdempotencyRequest, NewAccount, Origin, Outcome, RegisterRequest,
     Render, RenderClient, Reply, Request,

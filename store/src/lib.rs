@@ -14,6 +14,7 @@ pub mod hash_chain;
 pub mod keys;
 pub mod leadership;
 mod notify;
+mod operator_requests;
 mod read;
 pub mod recorded;
 pub mod seal;
@@ -32,6 +33,7 @@ pub use cqrs::PostgresEventStore;
 pub use error::{AppendError, StoreError};
 pub use keys::{Keyring, MasterKey, NewKey, SubjectKey};
 pub use leadership::{Leadership, LeadershipConfig, Role};
+pub use operator_requests::{OperatorReply, OperatorRequest, OperatorRequests};
 pub use recorded::{Metadata, Recorded, StreamId};
 pub use store::{Head, Loaded, Snapshot, Store, StoreConfig};
 pub use submission::{

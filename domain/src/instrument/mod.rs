@@ -1,10 +1,12 @@
 //! Instruments: their dealing terms, and the stream `instrument-{symbol}` that dates every change.
 
+mod change;
 mod event;
 mod group;
 mod seed;
 mod swap_terms;
 
+pub use change::{InstrumentChange, InstrumentRejection};
 pub use event::InstrumentEvent;
 pub use group::GroupTerms;
 use std::collections::BTreeMap;

@@ -178,6 +178,7 @@ fn same(error: &EngineError) -> EngineError {
         | EngineError::UniqueTaken { .. }
         | EngineError::ClientRefused(_)
         | EngineError::AccountRefused(_)
+        | EngineError::InstrumentRefused(_)
         | EngineError::Store(_) => EngineError::Unavailable,
     }
 }
