@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use daybook_domain::{Instrument, Market, Quote};
+use daybook_domain::{Account, AccountId, ClientId, Instrument, Market, Quote, account::Context};
 use daybook_store::{Store, Writer};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
@@ -15,11 +15,12 @@ use crate::{
     config::EngineConfig,
     error::EngineError,
     instruments,
+    load::load_account,
     people::People,
     recovery,
     request::{ClientRequest, RegisterRequest, Reply, Request},
     saver::Saver,
-    shard::{self, Note, Outlets, Pending, Recovered},
+    shard::{self, Inspection, Note, Outlets, Pending, Recovered},
     shared::{LOADS_MAX, Shared, shard_of},
     sweeper::{self, Sweeper},
 };
@@ -137,6 +138,52 @@ impl Engine {
                 mpsc::error::TrySendError::Closed(_) => EngineError::Unavailable,
             })?;
         answered.await.map_err(|_ended| EngineError::Unavailable)?
+    }
+
+    /// Looks at an account and its market where it lives: nothing is decided, nothing appended.
+    ///
+    /// # Errors
+    /// [`EngineError`]; `NotFound` for an account that is absent or somebody else's.
+    pub async fn inspect<T: Send + 'static>(
+        &self,
+        client_id: ClientId,
+        account_id: AccountId,
+        look: impl Fn(&Account, &Context<'_>) -> T + Send + Sync + 'static,
+    ) -> Result<T, EngineError> {
+        let look = Arc::new(look);
+        // Most are in memory; the others are shown as the book has them.
+        match self.show(client_id, account_id, None, &look).await {
+            Err(EngineError::NotFound) => {}
+            shown => return shown,
+        }
+        let loaded = load_account(&self.inner.shared.store, account_id).await?;
+        let loaded = loaded.ok_or(EngineError::NotFound)?.account;
+        self.show(client_id, account_id, Some(loaded), &look).await
+    }
+
+    async fn show<T: Send + 'static>(
+        &self,
+        client_id: ClientId,
+        account_id: AccountId,
+        loaded: Option<Account>,
+        look: &Arc<impl Fn(&Account, &Context<'_>) -> T + Send + Sync + 'static>,
+    ) -> Result<T, EngineError> {
+        let shards = &self.inner.shards;
+        let shard = &shards[shard_of(client_id, shards.len())];
+        let (told, seen) = oneshot::channel();
+        let look = look.clone();
+        let inspection = Inspection {
+            client_id,
+            account_id,
+            loaded,
+            look: Box::new(move |found| {
+                let _gone = told.send(found.map(|(account, context)| look(account, context)));
+            }),
+        };
+        let note = Note::Inspect(Box::new(inspection));
+        let ended = |_| EngineError::Unavailable;
+        shard.notes.send(note).map_err(ended)?;
+        seen.await.map_err(|_ended| EngineError::Unavailable)?
     }
 
     /// Registers a client and opens its accounts, in one append.

@@ -6,6 +6,7 @@
 mod arrivals;
 mod clerk;
 mod commands;
+mod inspect;
 mod note;
 mod outcomes;
 mod seat;
@@ -26,6 +27,7 @@ use self::{
     sweep::{Life, Sweep},
 };
 pub(crate) use self::{
+    inspect::Inspection,
     note::Note,
     outcomes::stored_answer,
     seat::{Pending, Seat},
@@ -184,6 +186,7 @@ impl Shard {
             Note::Settled(settled) => self.settled(*settled),
             Note::Arrived(arrived) => self.arrived(*arrived),
             Note::AnswersRead { account_id, result } => self.answers_read(account_id, result),
+            Note::Inspect(inspection) => self.inspect(*inspection),
             Note::Sweep(done) => self.begin_sweep(done),
             Note::Stop(done) => self.life = Life::Stopping(Some(done)),
         }

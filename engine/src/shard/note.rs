@@ -4,7 +4,7 @@ use daybook_domain::AccountId;
 use daybook_store::{AppendError, IdempotencyRow};
 use tokio::sync::oneshot;
 
-use super::seat::Pending;
+use super::{inspect::Inspection, seat::Pending};
 use crate::{error::EngineError, load::LoadedAccount, request::IdempotencyRequest};
 
 pub(crate) enum Note {
@@ -17,6 +17,8 @@ pub(crate) enum Note {
         account_id: AccountId,
         result: Result<Vec<IdempotencyRow>, EngineError>,
     },
+    /// Show an account to somebody.
+    Inspect(Box<Inspection>),
     /// Snapshot everything that has changed, then tell.
     Sweep(oneshot::Sender<()>),
     /// Take nothing more, finish what is there, snapshot, then tell and end.
