@@ -104,9 +104,11 @@ impl From<EngineError> for Problem {
             EngineError::IdempotencyKeyReused => Self::new(Code::IdempotencyKeyReused),
             EngineError::UniqueTaken { .. } => Self::new(Code::Conflict),
             EngineError::ClientRefused(rejection) => Self::from(&rejection),
-            EngineError::AccountRefused(_) | EngineError::Corrupt(_) => {
-                failed(Code::Internal, &error)
+            EngineError::AccountRefused(rejection) => Self::from(&rejection),
+            EngineError::InstrumentRefused(rejection) => {
+                Self::with_detail(Code::InvalidTerms, rejection.to_string())
             }
+            EngineError::Corrupt(_) => failed(Code::Internal, &error),
             EngineError::Store(error) => error.into(),
         }
     }

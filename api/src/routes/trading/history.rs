@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    close::closing_deal,
     items::{DealItem, Receipt},
-    position::closing_deal,
     read_account,
 };
 use crate::{

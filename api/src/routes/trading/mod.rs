@@ -1,11 +1,13 @@
 //! Trading: the account, orders, positions, deals. **Permission:** the account's own client.
 
 pub(crate) mod account;
+pub(crate) mod close;
 pub(crate) mod history;
 pub(crate) mod items;
 pub(crate) mod order;
 pub(crate) mod place;
 pub(crate) mod position;
+pub(crate) mod statement;
 
 use daybook_domain::{AccountId, ClientId, OrderId, PositionId, account::AccountKind};
 use daybook_projections::{AccountRow, names};

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{command_account, items::Receipt, may_trade, position::closing_deal};
+use super::{close::closing_deal, command_account, items::Receipt, may_trade};
 use crate::{
     app::{AccountRef, Shared},
     extract::{Command, JsonBody, answered},

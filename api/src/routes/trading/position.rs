@@ -1,17 +1,10 @@
-//! Open positions: protect, close, list.
-
-use std::sync::Arc;
+//! Open positions: protect, list. Closing them is in `close`.
 
 use axum::{Json, extract::State, response::Response};
-use daybook_domain::{
-    AccountCommand, AccountEvent, AccountId, DealId, PositionId, account::Change,
-    account::event::ClosingDeal,
-};
-use daybook_engine::Outcome;
+use daybook_domain::{AccountCommand, AccountId, PositionId, account::Change};
 use daybook_projections::names;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 use super::{
     Thing,
@@ -19,11 +12,9 @@ use super::{
     may_trade, read_account, thing_account,
 };
 use crate::{
-    app::{AccountRef, App, Shared},
-    extract::{
-        Command, Fresh, Items, JsonBody, PathId, Query, SignedIn, answered, done, page_of, refusal,
-    },
-    number::{self, Patch, Positive},
+    app::Shared,
+    extract::{Command, Fresh, Items, JsonBody, PathId, Query, SignedIn, done, page_of},
+    number::{Patch, Positive},
     problem::{Answered, Code, Problem, ProblemBody},
 };
 
@@ -46,35 +37,6 @@ pub(crate) struct ProtectionBody {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "0.00150")]
     trailing_distance: Patch<Positive>,
-}
-
-/// How much to close.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct CloseBody {
-    /// Checked against the position's account where given.
-    #[schema(value_type = Option<Uuid>)]
-    account_id: Option<AccountId>,
-    /// Lots; all where left out.
-    #[schema(value_type = Option<String>, example = "0.04")]
-    volume: Option<Positive>,
-}
-
-/// A closing deal.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ClosedBody {
-    #[schema(example = "01997d0a-5a3e-7d31-9a53-0a4f2f1c7a12")]
-    deal_id: String,
-    #[schema(example = "0.04")]
-    closed_volume: String,
-    #[schema(example = "1.08823")]
-    price: String,
-    /// Price profit alone.
-    #[schema(example = "3.68")]
-    realised: String,
-    #[schema(example = "0.06")]
-    remaining_volume: String,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -137,72 +99,6 @@ pub(crate) async fn protect(
     };
     let executed = command.execute(&app, &account, protect, "protect_position", &bytes, done);
     Ok(executed.await?.answer())
-}
-
-/// Closes a position at the market, whole or in part.
-#[utoipa::path(post, path = "/trading/close/{id}", operation_id = "closePosition", tag = "trading", request_body = CloseBody,
-    params(
-        ("id" = Uuid, Path, description = "The position"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes repeating safe for 24 hours"),
-    ),
-    security(("bearer" = [])),
-    responses(
-        (status = 200, description = "Closed or reduced", body = ClosedBody),
-        (status = 404, description = "No such position, or somebody else's", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "`position_not_open`, `market_closed`, `stale_quote`, …", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "`no_quote`, `overloaded`, `unavailable` or `not_leader`", body = ProblemBody, content_type = "application/problem+json"),
-    ))]
-pub(crate) async fn close(
-    State(app): State<Shared>,
-    command: Command,
-    PathId(position_id): PathId<PositionId>,
-    JsonBody { value, bytes }: JsonBody<CloseBody>,
-) -> Answered<Response> {
-    let account = thing_account(
-        &app,
-        &command,
-        Thing::Position(position_id),
-        value.account_id,
-    )
-    .await?;
-    let close = AccountCommand::ClosePosition {
-        position_id,
-        deal_id: DealId(Uuid::now_v7()),
-        volume: value.volume.map(|volume| volume.0),
-    };
-    let (shared, request_id) = (Arc::clone(&app), Arc::clone(&command.info.id));
-    let accepted = move |outcome: &Outcome<'_>| {
-        if let Some(deal) = outcome.decision.events.iter().find_map(closing_deal) {
-            return answered(200, &closed(&shared, deal, account));
-        }
-        tracing::error!("a close was decided without a deal");
-        refusal(&Problem::new(Code::Internal), &request_id)
-    };
-    let executed = command.execute(&app, &account, close, "close_position", &bytes, accepted);
-    Ok(executed.await?.answer())
-}
-
-/// The deal of an event that reduces or closes a position.
-pub(super) fn closing_deal(event: &AccountEvent) -> Option<&ClosingDeal> {
-    if let AccountEvent::PositionReduced { deal, .. } | AccountEvent::PositionClosed { deal, .. } =
-        event
-    {
-        Some(deal)
-    } else {
-        None
-    }
-}
-
-fn closed(app: &App, deal: &ClosingDeal, account: AccountRef) -> ClosedBody {
-    let terms = app.instrument(deal.symbol);
-    let terms = terms.as_deref();
-    ClosedBody {
-        deal_id: deal.deal_id.to_string(),
-        closed_volume: number::volume(deal.volume, terms),
-        price: number::price(deal.execution.price, terms),
-        realised: number::money(deal.realised, account.currency),
-        remaining_volume: number::volume(deal.remaining, terms),
-    }
 }
 
 /// An account's open positions, newest first, valued on the newest quotes.
