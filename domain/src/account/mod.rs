@@ -32,6 +32,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ClientId, Currency, DealId, Market, OrderId, PositionId, Rules, Timestamp};
 
+/// The largest leverage of an account, whatever its limits.
+pub const LEVERAGE_MAX: u32 = 500;
+
 /// Whose money it trades.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -47,17 +47,10 @@ impl Thresholds {
         } else {
             at_level(rules.margin_call_clear_level)?
         };
-        let stop_out = match rules.stop_out {
-            StopOutRule::Off => None,
-            StopOutRule::Mt5 | StopOutRule::Fair | StopOutRule::Smart => {
-                if account.positions.is_empty() {
-                    None
-                } else if used.is_zero() {
-                    Some(held.checked_add(rules.hedged_stop_out_at)?)
-                } else {
-                    Some(at_level(rules.stop_out_level)?)
-                }
-            }
+        let stop_out = if account.positions.is_empty() || rules.stop_out == StopOutRule::Off {
+            None
+        } else {
+            Some(Self::stop_out_at(used, held, rules)?)
         };
         Some(Self {
             used_margin: used,
@@ -66,6 +59,20 @@ impl Thresholds {
             stop_out,
             daily_loss: daily_loss(account, rules)?,
         })
+    }
+
+    /// The equity at or below which positions with this margin in use are stopped out: at the
+    /// level of the rules or, where no margin is in use, at what they say of usable money. None
+    /// when it does not fit 28 digits.
+    #[must_use]
+    pub fn stop_out_at(used_margin: Decimal, held: Decimal, rules: &Rules) -> Option<Decimal> {
+        let usable = if used_margin.is_zero() {
+            rules.hedged_stop_out_at
+        } else {
+            let product = used_margin.checked_mul(rules.stop_out_level)?;
+            product.checked_div(Decimal::ONE_HUNDRED)?
+        };
+        held.checked_add(usable)
     }
 
     /// Whether a margin call is due at this equity.
