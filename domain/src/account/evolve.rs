@@ -39,6 +39,49 @@ impl Account {
                 });
             }
             AccountEvent::FundsAdjusted { funds, .. } => self.count_flow(funds),
+            AccountEvent::OrderPlaced { .. }
+            | AccountEvent::OrderRejected { .. }
+            | AccountEvent::OrderModified { .. }
+            | AccountEvent::OrderCancelled { .. }
+            | AccountEvent::OrderExpired { .. }
+            | AccountEvent::OrderNetted { .. }
+            | AccountEvent::OrderFilled { .. }
+            | AccountEvent::OrderTriggered { .. } => self.evolve_order(event),
+            AccountEvent::PositionOpened { .. } => self.open(event),
+            AccountEvent::PositionIncreased { increase, .. } => self.increase(increase),
+            AccountEvent::PositionReduced { deal, .. } => self.reduce(deal),
+            AccountEvent::PositionClosed { deal, .. } => self.close(deal),
+            AccountEvent::ProtectionChanged {
+                position_id,
+                stop_loss,
+                take_profit,
+                trailing_distance,
+                ..
+            } => {
+                let position = self.open_position(*position_id);
+                position.stop_loss = *stop_loss;
+                position.take_profit = *take_profit;
+                position.trailing_distance = *trailing_distance;
+            }
+            AccountEvent::LeverageChanged { .. }
+            | AccountEvent::ControlsChanged { .. }
+            | AccountEvent::SwapCharged { .. }
+            | AccountEvent::MarginCallRaised { .. }
+            | AccountEvent::MarginCallCleared { .. }
+            | AccountEvent::StopOutStarted { .. }
+            | AccountEvent::StopOutStep { .. }
+            | AccountEvent::StopOutFinished { .. }
+            | AccountEvent::NegativeBalanceCompensated { .. }
+            | AccountEvent::TradingDayStarted { .. }
+            | AccountEvent::DailyLossLimitReached { .. }
+            | AccountEvent::DealBusted { .. }
+            | AccountEvent::DealRepriced { .. } => self.evolve_risk(event),
+        }
+    }
+
+    /// Applies a fact about an order that [`Account::evolve`] hands on.
+    fn evolve_order(&mut self, event: &AccountEvent) {
+        match event {
             AccountEvent::OrderPlaced {
                 order_id,
                 ticket,
@@ -75,23 +118,14 @@ impl Account {
                 );
                 order.triggered = true;
             }
-            AccountEvent::PositionOpened { .. } => self.open(event),
-            AccountEvent::PositionIncreased { increase, .. } => self.increase(increase),
-            AccountEvent::PositionReduced { deal, .. } => self.reduce(deal),
-            AccountEvent::PositionClosed { deal, .. } => self.close(deal),
-            AccountEvent::ProtectionChanged {
-                position_id,
-                stop_loss,
-                take_profit,
-                trailing_distance,
-                ..
-            } => {
-                let position = self.open_position(*position_id);
-                position.stop_loss = *stop_loss;
-                position.take_profit = *take_profit;
-                position.trailing_distance = *trailing_distance;
-            }
-            AccountEvent::LeverageChanged { .. }
+            AccountEvent::AccountOpened { .. }
+            | AccountEvent::FundsAdjusted { .. }
+            | AccountEvent::PositionOpened { .. }
+            | AccountEvent::PositionIncreased { .. }
+            | AccountEvent::PositionReduced { .. }
+            | AccountEvent::PositionClosed { .. }
+            | AccountEvent::ProtectionChanged { .. }
+            | AccountEvent::LeverageChanged { .. }
             | AccountEvent::ControlsChanged { .. }
             | AccountEvent::SwapCharged { .. }
             | AccountEvent::MarginCallRaised { .. }
@@ -103,7 +137,9 @@ impl Account {
             | AccountEvent::TradingDayStarted { .. }
             | AccountEvent::DailyLossLimitReached { .. }
             | AccountEvent::DealBusted { .. }
-            | AccountEvent::DealRepriced { .. } => self.evolve_risk(event),
+            | AccountEvent::DealRepriced { .. } => {
+                unreachable!("invariant: only called with the events of orders")
+            }
         }
     }
 

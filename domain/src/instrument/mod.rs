@@ -149,6 +149,15 @@ pub struct Instrument {
     /// Nights that each weekday's rollover charges; none: as is usual for the class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swap_weights: Option<SwapWeights>,
+    /// Swap of a position of `side` for one night, in the unit of `swap_mode`.
+    #[must_use]
+    pub const fn swap_of(&self, side: Side) -> Decimal {
+        match side {
+            Side::Buy => self.swap_long,
+            Side::Sell => self.swap_short,
+        }
+    }
+
     /// How far a trailing stop has to gain before it moves, in points; none: 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trailing_step: Option<Decimal>,
