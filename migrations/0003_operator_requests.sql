@@ -19,3 +19,11 @@ create index operator_requests_open on public.operator_requests (created_at)
 
 comment on table public.operator_requests is
     'A queue, not the book: what was executed stands in the book under the request''s id.';
+
+-- Trading days whose rollover every account has seen, so that a start asks about those after it
+-- alone: what a flag or setting kept from being charged then must not be charged later.
+create table public.rollovers (
+    day     date        not null,
+    done_at timestamptz not null default clock_timestamp(),
+    constraint rollovers_pkey primary key (day)
+);

@@ -20,6 +20,7 @@ pub mod profit;
 pub mod quote;
 pub mod rules;
 pub mod session;
+pub mod swap;
 pub mod symbol;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -183,45 +183,105 @@ impl Market {
     /// The same as [`Market::conversion`], as a fraction to convert amounts with.
     #[must_use]
     pub fn rate(&self, from: Currency, to: Currency, side: Side) -> Option<Rate> {
+        self.rate_at(from, to, side, &mut |link| link.quote.price(link.side))
+    }
+
+    /// The rate where every quote on the way has another price than it has now.
+    pub(crate) fn rate_at(
+        &self,
+        from: Currency,
+        to: Currency,
+        side: Side,
+        price: &mut impl FnMut(&Link<'_>) -> Decimal,
+    ) -> Option<Rate> {
         if from == to {
             return Some(Rate::identity(from, side));
         }
-        self.quoted(from, to, side).or_else(|| {
-            let into_usd = self.quoted(from, Currency::USD, side)?;
-            into_usd.then(self.quoted(Currency::USD, to, side)?)
+        self.quoted(from, to, side, price).or_else(|| {
+            let into_usd = self.quoted(from, Currency::USD, side, price)?;
+            into_usd.then(self.quoted(Currency::USD, to, side, price)?)
         })
+    }
+
+    /// Listed pairs without a quote whose first quote would change the way from one currency to
+    /// another, or make one.
+    pub(crate) fn awaited(&self, from: Currency, to: Currency) -> Vec<Symbol> {
+        let mut awaited = Vec::new();
+        let usd = Currency::USD;
+        if from == to || self.link(from, to, &mut awaited) || from == usd || to == usd {
+            return awaited;
+        }
+        self.link(from, usd, &mut awaited);
+        self.link(usd, to, &mut awaited);
+        awaited
+    }
+
+    /// Whether a pair links the two now; those that are asked before it wait for their quotes.
+    fn link(&self, from: Currency, to: Currency, awaited: &mut Vec<Symbol>) -> bool {
+        let listed = [(from, to), (to, from)].map(|pair| self.pairs.get(&pair).copied());
+        for symbol in listed.into_iter().flatten() {
+            if self.quote(symbol).is_some() {
+                return true;
+            }
+            awaited.push(symbol);
+        }
+        false
     }
 
     /// A rate quoted by one pair, as it is or upside down.
-    fn quoted(&self, from: Currency, to: Currency, side: Side) -> Option<Rate> {
-        self.direct(from, to, side)
-            .or_else(|| self.inverse(from, to, side))
-    }
-
-    fn direct(&self, from: Currency, to: Currency, side: Side) -> Option<Rate> {
-        let quote = self.quote(*self.pairs.get(&(from, to))?)?;
-        Some(Rate {
-            from,
-            to,
-            side,
-            numerator: positive(quote.price(side))?,
-            denominator: Decimal::ONE,
-            path: [Some(quote.symbol), None],
-        })
-    }
-
-    /// Who sells `from` for `to` buys TO/FROM, and pays its ask.
-    fn inverse(&self, from: Currency, to: Currency, side: Side) -> Option<Rate> {
+    fn quoted(
+        &self,
+        from: Currency,
+        to: Currency,
+        side: Side,
+        price: &mut impl FnMut(&Link<'_>) -> Decimal,
+    ) -> Option<Rate> {
+        let direct = self
+            .pairs
+            .get(&(from, to))
+            .and_then(|pair| self.quote(*pair));
+        if let Some(quote) = direct {
+            let upside_down = false;
+            let link = Link {
+                quote,
+                side,
+                upside_down,
+            };
+            return Some(Rate {
+                from,
+                to,
+                side,
+                numerator: positive(price(&link))?,
+                denominator: Decimal::ONE,
+                path: [Some(quote.symbol), None],
+            });
+        }
+        // Who sells `from` for `to` buys TO/FROM, and pays its ask.
         let quote = self.quote(*self.pairs.get(&(to, from))?)?;
+        let link = Link {
+            quote,
+            side: side.opposite(),
+            upside_down: true,
+        };
         Some(Rate {
             from,
             to,
             side,
             numerator: Decimal::ONE,
-            denominator: positive(quote.price(side.opposite()))?,
+            denominator: positive(price(&link))?,
             path: [Some(quote.symbol), None],
         })
     }
+}
+
+/// One quote on the way from one currency to another.
+pub(crate) struct Link<'a> {
+    /// The quote.
+    pub(crate) quote: &'a Quote,
+    /// Side of the quote that counts: its ask for `buy`.
+    pub(crate) side: Side,
+    /// Whether the rate falls when the price rises.
+    pub(crate) upside_down: bool,
 }
 
 /// Whether an instrument trades at an instant, under the rule for sessions.
@@ -229,7 +289,7 @@ impl Market {
 pub fn in_session(instrument: &Instrument, at: Timestamp, rules: &Rules) -> bool {
     match rules.sessions {
         SessionRule::Always => true,
-        SessionRule::Terms => instrument.session.is_open(at),
+        SessionRule::Terms => instrument.is_open(at),
     }
 }
 

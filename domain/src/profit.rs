@@ -46,7 +46,11 @@ pub fn realise(
 
 /// Price profit of `volume` of a position closed at `price`, in quote currency, unrounded. A netting
 /// position made of several deals is measured from its share of their cost, not from an average.
-fn price_profit(position: &Position, volume: Decimal, price: Decimal) -> Option<Decimal> {
+pub(crate) fn price_profit(
+    position: &Position,
+    volume: Decimal,
+    price: Decimal,
+) -> Option<Decimal> {
     let worth = price.checked_mul(volume)?;
     let paid = match position.cost {
         None => position.open_price.checked_mul(volume)?,

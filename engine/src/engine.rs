@@ -2,8 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use daybook_domain::{Account, AccountId, ClientId, Instrument, Market, Quote, account::Context};
-use daybook_store::{Store, Writer};
+use daybook_domain::{
+    Account, AccountCommand, AccountId, ClientId, Instrument, Market, Quote, Symbol,
+    account::Context, instrument::InstrumentChange,
+};
+use daybook_store::{IdempotencyRow, Store, Writer};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     task::{AbortHandle, JoinHandle},
@@ -13,14 +16,19 @@ use tokio::{
 use crate::{
     clock::{Clock, SystemClock},
     config::EngineConfig,
+    deals,
     error::EngineError,
-    instruments,
+    instruments::{InstrumentChanged, Instruments},
     load::load_account,
+    operator,
     people::People,
     recovery,
-    request::{ClientRequest, RegisterRequest, Reply, Request},
+    request::{
+        ClientRequest, Correction, CorrectionRequest, OpenAccountRequest, Origin, RegisterRequest,
+        Reply, Request,
+    },
     saver::Saver,
-    shard::{self, Inspection, Note, Outlets, Pending, Recovered},
+    shard::{self, Inspection, Note, Outlets, Pending, Recovered, Rollovers, Start},
     shared::{LOADS_MAX, Shared, shard_of},
     sweeper::{self, Sweeper},
 };
@@ -34,13 +42,15 @@ pub struct Engine {
     inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     shards: Vec<Outlets>,
     people: People,
-    instruments: Vec<Arc<Instrument>>,
+    instruments: Instruments,
     shared: Arc<Shared>,
     failure: watch::Receiver<Option<String>>,
     sweeper: AbortHandle,
+    /// Tells the operators' task to stop; it has when the receivers are gone.
+    operators: watch::Sender<bool>,
 }
 
 impl Drop for Inner {
@@ -73,6 +83,7 @@ impl Engine {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, EngineError> {
         let saver = Saver::start(store.clone());
+        let rollovers = Rollovers::new(config.shards);
         let shared = Arc::new(Shared {
             store,
             writer,
@@ -80,30 +91,48 @@ impl Engine {
             clock,
             saver,
             loads: Semaphore::new(LOADS_MAX),
+            rollovers,
         });
-        let instruments = instruments::recover(&shared).await?;
+        // Before answers expire: it looks for some.
+        operator::settle_unfinished(&shared.store).await?;
+        let instruments = Instruments::recover(shared.clone()).await?;
         let recovered = recovery::recover(&shared).await?;
+        let listed = instruments.listed();
         tracing::info!(
             accounts = recovered.len(),
-            instruments = instruments.len(),
+            instruments = listed.len(),
             "recovered"
         );
-        let market = Market::new(instruments.iter().cloned());
-        let (shards, failure) = run_shards(&shared, &market, recovered);
+        let start = Start {
+            market: Market::new(listed),
+            history: instruments.history().await,
+            rolled: shared.store.rolled_through().await?,
+        };
+        let (shards, failure) = run_shards(&shared, &start, recovered);
         let notes = shards.iter().map(|shard| shard.notes.clone()).collect();
         let sweeper = Sweeper::new(shared.clone(), notes);
         let sweeper = tokio::spawn(sweeper.run()).abort_handle();
-        let inner = Inner {
+        let (operators, stop) = watch::channel(false);
+        let store = shared.store.clone();
+        let inner = Arc::new(Inner {
             people: People::new(shared.clone()),
             shards,
             instruments,
             shared,
             failure,
             sweeper,
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+            operators,
+        });
+        tokio::spawn(operator::run(Arc::downgrade(&inner), store, stop));
+        Ok(Self { inner })
+    }
+
+    pub(crate) const fn of(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.shared.store
     }
 
     /// Takes in a quote: every one, in order; waits while a shard is behind.
@@ -194,6 +223,43 @@ impl Engine {
         self.inner.people.register(request).await
     }
 
+    /// Opens one more account of a client. How many they may have is the caller's to say; the
+    /// number comes from the store's sequence.
+    ///
+    /// # Errors
+    /// [`EngineError`]; nothing was appended then.
+    pub async fn open_account(&self, request: OpenAccountRequest) -> Result<Reply, EngineError> {
+        self.inner.people.open_account(request).await
+    }
+
+    /// Busts or re-prices a deal of an account.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] where the account has no such deal; nothing was appended.
+    pub async fn correct(&self, request: CorrectionRequest) -> Result<Reply, EngineError> {
+        let found = deals::find(self.store(), request.account_id, request.deal_id).await?;
+        let (deal, reason) = (Box::new(found.deal), request.reason);
+        let by = request.origin.actor.clone();
+        let command = match request.correction {
+            Correction::Bust => AccountCommand::BustDeal { deal, reason, by },
+            Correction::Reprice(price) => AccountCommand::RepriceDeal {
+                deal,
+                price,
+                reason,
+                by,
+            },
+        };
+        self.execute(Request {
+            client_id: found.client_id,
+            account_id: request.account_id,
+            command,
+            origin: request.origin,
+            idempotency: request.idempotency,
+            render: request.render,
+        })
+        .await
+    }
+
     /// Executes a command on a client's stream.
     ///
     /// # Errors
@@ -202,10 +268,62 @@ impl Engine {
         self.inner.people.execute(request).await
     }
 
-    /// The instruments of the book, by name.
+    /// The terms in force, by name.
     #[must_use]
     pub fn instruments(&self) -> Vec<Arc<Instrument>> {
-        self.inner.instruments.clone()
+        self.inner.instruments.listed()
+    }
+
+    /// The same, and every change of them: for whoever keeps a copy.
+    #[must_use]
+    pub fn instrument_changes(&self) -> watch::Receiver<Vec<Arc<Instrument>>> {
+        self.inner.instruments.changes()
+    }
+
+    /// Changes an instrument's terms, for what is decided from now on.
+    ///
+    /// # Errors
+    /// [`EngineError::InstrumentRefused`] where they make no sense; nothing was appended.
+    pub async fn change_instrument(
+        &self,
+        symbol: Symbol,
+        change: InstrumentChange,
+        reason: Option<String>,
+        origin: Origin,
+    ) -> Result<InstrumentChanged, EngineError> {
+        self.change_terms(symbol, change, reason, origin, None)
+            .await
+    }
+
+    /// The same, with an answer that is kept beside it.
+    pub(crate) async fn change_terms(
+        &self,
+        symbol: Symbol,
+        change: InstrumentChange,
+        reason: Option<String>,
+        origin: Origin,
+        answer: Option<IdempotencyRow>,
+    ) -> Result<InstrumentChanged, EngineError> {
+        let inner = self.inner.clone();
+        // A task of its own: a caller that goes away must not leave the shards on other terms than
+        // those in the book.
+        let changing = tokio::spawn(async move {
+            let publish = |note| {
+                for shard in &inner.shards {
+                    // A shard that has ended needs no terms.
+                    let _ended = shard
+                        .notes
+                        .send(Note::Terms(shard::TermsNote::clone(&note)));
+                }
+            };
+            let instruments = &inner.instruments;
+            instruments
+                .change(symbol, &change, reason, &origin, answer, publish)
+                .await
+        });
+        changing
+            .await
+            .map_err(|_panicked| EngineError::Unavailable)?
     }
 
     /// Waits until a shard has failed. A node whose engine has failed must stop: part of its
@@ -224,6 +342,14 @@ impl Engine {
     /// later are answered with [`EngineError::Unavailable`].
     pub async fn shutdown(&self) {
         self.inner.sweeper.abort();
+        self.inner.operators.send_replace(true);
+        // What is being executed for an operator is answered by the shards that end after it.
+        if timeout(STOP_MAX, self.inner.operators.closed())
+            .await
+            .is_err()
+        {
+            tracing::warn!("an operator's request did not end in time");
+        }
         let ended = self.inner.shards.iter().map(|shard| {
             let (done, ended) = oneshot::channel();
             let told = shard.notes.send(Note::Stop(done)).is_ok();
@@ -243,7 +369,7 @@ impl Engine {
 
 fn run_shards(
     shared: &Arc<Shared>,
-    market: &Market,
+    start: &Start,
     recovered: Vec<Recovered>,
 ) -> (Vec<Outlets>, watch::Receiver<Option<String>>) {
     let count = shared.config.shards.max(1);
@@ -257,7 +383,7 @@ fn run_shards(
     let failure = Arc::new(failure);
     let mut shards = Vec::with_capacity(count);
     for (index, home) in homes.into_iter().enumerate() {
-        let (shard, inlets, outlets) = shard::make(index, market.clone(), shared.clone(), home);
+        let (shard, inlets, outlets) = shard::make(index, start.clone(), shared.clone(), home);
         let running = tokio::spawn(shard.run(inlets));
         tokio::spawn(watch_over(index, running, failure.clone()));
         shards.push(outlets);

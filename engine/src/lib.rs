@@ -7,9 +7,8 @@
 
 pub mod clock;
 mod config;
+mod deals;
 pub mod desk;
-#[cfg(test)]
-mod desk_tests;
 mod engine;
 mod error;
 mod instruments;
@@ -26,14 +25,14 @@ mod sweeper;
 pub mod trigger_book;
 #[cfg(test)]
 mod trigger_book_tests;
-mod watches;
 
 pub use config::EngineConfig;
 pub use engine::Engine;
 pub use error::EngineError;
+pub use instruments::InstrumentChanged;
 pub use operator::{OperatorCommand, OperatorOutcome};
 pub use request::{
-    Answer, ClientRequest, IdempotencyRequest, NewAccount, Origin, Outcome, RegisterRequest,
-    Render, RenderClient, Reply, Request,
+    Answer, ClientRequest, Correction, CorrectionRequest, IdempotencyRequest, NewAccount,
+    OpenAccountRequest, Origin, Outcome, RegisterRequest, Render, RenderClient, Reply, Request,
 };
 pub use shared::STATE_VERSION;

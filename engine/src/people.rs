@@ -6,17 +6,20 @@ use std::{hash::BuildHasher, sync::Arc};
 
 use daybook_domain::{
     Account, AccountCommand, Client, ClientCommand, ClientEvent, ClientId, Market, Timestamp,
-    account::Context,
+    account::{Context, Decision},
 };
 use daybook_store::{
     AppendError, Committed, IdempotencyRow, NewEvent, SecretRow, StreamAppend, StreamHandle,
     StreamId, SubjectKey, Submission, UniqueRow,
 };
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use crate::{
     error::EngineError,
-    request::{Answer, ClientRequest, IdempotencyRequest, NewAccount, RegisterRequest, Reply},
+    request::{
+        Answer, ClientRequest, IdempotencyRequest, NewAccount, OpenAccountRequest, Origin, Outcome,
+        RegisterRequest, Reply,
+    },
     shard::stored_answer,
     shared::{CLIENT, Shared, account_stream, json, metadata_of, new_event},
 };
@@ -46,18 +49,15 @@ impl People {
         let at = self.shared.clock.now();
         let mut appends = vec![self.registration(&request, at)?];
         for account in &request.accounts {
-            appends.push(self.opening(&request, account, at)?);
+            let (append, ..) = self.opening(request.client_id, account, &request.origin, at)?;
+            appends.push(append);
         }
         let mut uniques = vec![UniqueRow {
             kind: "email",
             value: request.email_hash,
             owner: request.client_id.0,
         }];
-        uniques.extend(request.accounts.iter().map(|account| UniqueRow {
-            kind: "account_number",
-            value: account.number.to_string(),
-            owner: account.account_id.0,
-        }));
+        uniques.extend(request.accounts.iter().map(number_of));
         let committed = self
             .append(Submission {
                 appends,
@@ -87,16 +87,9 @@ impl People {
     /// # Errors
     /// [`EngineError`].
     pub async fn execute(&self, request: ClientRequest) -> Result<Reply, EngineError> {
-        let hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
-        let stripe = hasher.hash_one(request.client_id) % STRIPES as u64;
-        let _turn = self.stripes[usize::try_from(stripe).unwrap_or(0)]
-            .lock()
-            .await;
-        if let Some(key) = &request.idempotency
-            && let Some(row) = self.shared.store.idempotency(&key.scope, &key.key).await?
-            && row.request_hash == key.request_hash
-        {
-            return stored_answer(&self.shared.store, key).await;
+        let _turn = self.turn_of(request.client_id).await;
+        if let Some(reply) = self.answered(&request.idempotency).await? {
+            return Ok(reply);
         }
         let (client, handle) = self.load(request.client_id, &request.key).await?;
         let at = self.shared.clock.now();
@@ -113,7 +106,7 @@ impl People {
             appends: Vec::new(),
             rests_on: vec![(handle.clone(), handle.generation())],
             metadata: metadata_of(&request.origin, command),
-            idempotency: answer_row(&request, &answer),
+            idempotency: answer_row(&request.idempotency, request.client_id, &answer),
             uniques: Vec::new(),
             keys: Vec::new(),
             secrets: Vec::new(),
@@ -132,6 +125,64 @@ impl People {
             }),
             Err(AppendError::IdempotencyKeyUsed) => self.answer_again(&request.idempotency).await,
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens one more account of a client. How many they may have is the caller's to say.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn open_account(&self, request: OpenAccountRequest) -> Result<Reply, EngineError> {
+        let _turn = self.turn_of(request.client_id).await;
+        if let Some(reply) = self.answered(&request.idempotency).await? {
+            return Ok(reply);
+        }
+        let at = self.shared.clock.now();
+        let new = &request.account;
+        let (append, account, decision) =
+            self.opening(request.client_id, new, &request.origin, at)?;
+        let answer = (request.render)(&Outcome {
+            account: &account,
+            decision: &decision,
+            at,
+        });
+        let metadata = metadata_of(&request.origin, type_of("Open"));
+        let mut submission = Submission::new(vec![append], metadata, Box::new(|_| {}));
+        submission.idempotency = answer_row(&request.idempotency, new.account_id, &answer);
+        submission.uniques = vec![number_of(new)];
+        match self.append(submission).await {
+            Ok(committed) => Ok(Reply {
+                status: answer.status,
+                body: answer.body,
+                position: committed.position,
+                replayed: false,
+            }),
+            Err(AppendError::IdempotencyKeyUsed) => self.answer_again(&request.idempotency).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Commands of one client take turns.
+    async fn turn_of(&self, client_id: ClientId) -> MutexGuard<'_, ()> {
+        let hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
+        let stripe = hasher.hash_one(client_id) % STRIPES as u64;
+        let stripe = usize::try_from(stripe).unwrap_or(0);
+        self.stripes[stripe].lock().await
+    }
+
+    /// The answer that a key was given before.
+    async fn answered(
+        &self,
+        key: &Option<IdempotencyRequest>,
+    ) -> Result<Option<Reply>, EngineError> {
+        let Some(key) = key else {
+            return Ok(None);
+        };
+        match self.shared.store.idempotency(&key.scope, &key.key).await? {
+            Some(row) if row.request_hash == key.request_hash => {
+                stored_answer(&self.shared.store, key).await.map(Some)
+            }
+            Some(_) | None => Ok(None),
         }
     }
 
@@ -156,12 +207,13 @@ impl People {
 
     fn opening(
         &self,
-        request: &RegisterRequest,
+        client_id: ClientId,
         new: &NewAccount,
+        origin: &Origin,
         at: Timestamp,
-    ) -> Result<StreamAppend, EngineError> {
+    ) -> Result<(StreamAppend, Account, Decision), EngineError> {
         let open = AccountCommand::Open {
-            client_id: request.client_id,
+            client_id,
             number: new.number,
             kind: new.kind,
             mode: new.mode,
@@ -174,7 +226,7 @@ impl People {
                 bucket,
                 amount,
                 notes: None,
-                by: request.origin.actor.clone(),
+                by: origin.actor.clone(),
             });
         // Opening and funding look at no quote.
         let market = Market::default();
@@ -184,19 +236,21 @@ impl People {
             rules: &self.shared.config.rules,
         };
         let mut account = Account::default();
-        let mut events = Vec::new();
+        let mut opening = Decision::default();
         for command in std::iter::once(open).chain(fund) {
             let decision = account.decide(&command, &context);
             if let Some(refusal) = decision.refusal {
                 return Err(EngineError::AccountRefused(refusal));
             }
-            for event in &decision.events {
-                account.evolve(event);
-                events.push(new_event(event.event_type(), json(event)));
+            for event in decision.events {
+                account.evolve(&event);
+                opening.events.push(event);
             }
         }
+        let events = opening.events.iter();
+        let events = events.map(|event| new_event(event.event_type(), json(event)));
         let handle = StreamHandle::new(account_stream(new.account_id), Default::default());
-        Ok(append_of(handle, events))
+        Ok((append_of(handle, events.collect()), account, opening))
     }
 
     async fn load(
@@ -230,12 +284,24 @@ impl People {
     }
 }
 
-fn answer_row(request: &ClientRequest, answer: &Answer) -> Option<IdempotencyRow> {
-    let key = request.idempotency.as_ref().filter(|_| answer.keep)?;
+fn number_of(account: &NewAccount) -> UniqueRow {
+    UniqueRow {
+        kind: "account_number",
+        value: account.number.to_string(),
+        owner: account.account_id.0,
+    }
+}
+
+fn answer_row(
+    key: &Option<IdempotencyRequest>,
+    aggregate: impl ToString,
+    answer: &Answer,
+) -> Option<IdempotencyRow> {
+    let key = key.as_ref().filter(|_| answer.keep)?;
     Some(IdempotencyRow {
         scope: key.scope.clone(),
         key: key.key.clone(),
-        aggregate_id: request.client_id.to_string(),
+        aggregate_id: aggregate.to_string(),
         request_hash: key.request_hash,
         status: answer.status,
         body: answer.body.clone(),

@@ -2,7 +2,7 @@
 
 use daybook_domain::{
     Account, AccountCommand, AccountId, Client, ClientCommand, ClientId, ClientRejection, Currency,
-    Decimal, Timestamp,
+    DealId, Decimal, Timestamp,
     account::{AccountKind, Bucket, Decision, PositionMode},
     client::Registration,
 };
@@ -129,6 +129,47 @@ pub struct RegisterRequest {
     pub new_key: NewKey,
     /// Who, why, from where.
     pub origin: Origin,
+}
+
+/// One more account of a client who has registered.
+pub struct OpenAccountRequest {
+    /// Whose.
+    pub client_id: ClientId,
+    /// The account.
+    pub account: NewAccount,
+    /// Who, why, from where.
+    pub origin: Origin,
+    /// The key of the answer, if the caller gave one.
+    pub idempotency: Option<IdempotencyRequest>,
+    /// Renders the answer.
+    pub render: Render,
+}
+
+/// What is corrected about a deal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Correction {
+    /// It is undone.
+    Bust,
+    /// It has another price.
+    Reprice(Decimal),
+}
+
+/// A deal is corrected by compensation.
+pub struct CorrectionRequest {
+    /// Whose.
+    pub account_id: AccountId,
+    /// The deal.
+    pub deal_id: DealId,
+    /// What.
+    pub correction: Correction,
+    /// For people.
+    pub reason: String,
+    /// Who, why, from where.
+    pub origin: Origin,
+    /// The key of the answer, if the caller gave one.
+    pub idempotency: Option<IdempotencyRequest>,
+    /// Renders the answer.
+    pub render: Render,
 }
 
 /// A command to a client's own stream.

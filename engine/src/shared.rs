@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::{clock::Clock, config::EngineConfig, request::Origin, saver::Saver};
+use crate::{clock::Clock, config::EngineConfig, request::Origin, saver::Saver, shard::Rollovers};
 
 /// Loads at once.
 pub(crate) const LOADS_MAX: usize = 32;
@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub saver: Saver,
     /// Bounds the loads that run at once: after an outage every account may want one.
     pub loads: Semaphore,
+    /// How far each shard has come with the rollovers.
+    pub rollovers: Rollovers,
 }
 
 impl Shared {

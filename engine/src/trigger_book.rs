@@ -6,7 +6,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap},
 };
 
 use daybook_domain::{
@@ -24,6 +24,10 @@ pub enum Kind {
     StopLoss,
     /// A position's take profit.
     TakeProfit,
+    /// A position's stop loss that follows the market.
+    Trailing,
+    /// An account's margin: beyond the level a threshold may be crossed.
+    Margin,
 }
 
 /// One thing that waits: whose it is, what it is, and its age.
@@ -33,7 +37,7 @@ pub struct Waiter {
     pub account: u32,
     /// What it is.
     pub kind: Kind,
-    /// The order or position.
+    /// The order or position; nil where the account itself waits.
     pub id: Uuid,
     /// When the order was placed or the position opened: ties go to the older.
     pub since: Timestamp,
@@ -45,16 +49,12 @@ pub struct Waiter {
 struct Rung {
     level: Decimal,
     since_us: i64,
-    id: Uuid,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    account: u32,
     kind: Kind,
+    id: Uuid,
+    account: u32,
 }
 
-type Ladder = BTreeMap<Rung, Place>;
+type Ladder = BTreeSet<Rung>;
 
 /// All that waits on one symbol. Indexed by [`ladder_of`].
 #[derive(Debug, Default)]
@@ -83,11 +83,7 @@ impl TriggerBook {
     /// Watches a level.
     pub fn insert(&mut self, symbol: Symbol, trigger: &Trigger, waiter: Waiter) {
         let ladders = self.symbols.entry(symbol).or_default();
-        let place = Place {
-            account: waiter.account,
-            kind: waiter.kind,
-        };
-        ladders.0[ladder_of(trigger)].insert(rung(trigger, &waiter), place);
+        ladders.0[ladder_of(trigger)].insert(rung(trigger, &waiter));
     }
 
     /// Watches it no longer. Says whether it was watched.
@@ -96,7 +92,7 @@ impl TriggerBook {
             return false;
         };
         let ladder = &mut ladders.0[ladder_of(trigger)];
-        ladder.remove(&rung(trigger, waiter)).is_some()
+        ladder.remove(&rung(trigger, waiter))
     }
 
     /// Takes out what `quote` touches and the move from `before` reached first; ties go to the
@@ -105,10 +101,10 @@ impl TriggerBook {
         let ladders = self.symbols.get_mut(&quote.symbol)?;
         let mut first: Option<(usize, Touch)> = None;
         for (index, ladder) in ladders.0.iter().enumerate() {
-            let Some((rung, place)) = ladder.first_key_value() else {
+            let Some(rung) = ladder.first() else {
                 continue;
             };
-            let Some(touch) = Touch::of(index, rung, place.kind, quote, before) else {
+            let Some(touch) = Touch::of(index, rung, quote, before) else {
                 continue;
             };
             if first.as_ref().is_none_or(|(_, best)| touch.precedes(best)) {
@@ -116,10 +112,10 @@ impl TriggerBook {
             }
         }
         let (index, _) = first?;
-        let (rung, place) = ladders.0[index].pop_first()?;
+        let rung = ladders.0[index].pop_first()?;
         Some(Waiter {
-            account: place.account,
-            kind: place.kind,
+            account: rung.account,
+            kind: rung.kind,
             id: rung.id,
             since: Timestamp::from_timestamp_micros(rung.since_us)?,
         })
@@ -128,7 +124,7 @@ impl TriggerBook {
     /// Levels watched, in all.
     #[must_use]
     pub fn len(&self) -> usize {
-        let of = |ladders: &Ladders| ladders.0.iter().map(BTreeMap::len).sum::<usize>();
+        let of = |ladders: &Ladders| ladders.0.iter().map(BTreeSet::len).sum::<usize>();
         self.symbols.values().map(of).sum()
     }
 
@@ -151,13 +147,7 @@ struct Touch {
 }
 
 impl Touch {
-    fn of(
-        ladder: usize,
-        rung: &Rung,
-        kind: Kind,
-        quote: &Quote,
-        before: Option<&Quote>,
-    ) -> Option<Self> {
+    fn of(ladder: usize, rung: &Rung, quote: &Quote, before: Option<&Quote>) -> Option<Self> {
         let price = signed_price(ladder, quote);
         if rung.level > price {
             return None;
@@ -170,7 +160,7 @@ impl Touch {
             overshoot,
             moved,
             since_us: rung.since_us,
-            kind,
+            kind: rung.kind,
             id: rung.id,
         })
     }
@@ -208,7 +198,9 @@ fn rung(trigger: &Trigger, waiter: &Waiter) -> Rung {
     Rung {
         level: signed(trigger.direction, trigger.level),
         since_us: waiter.since.timestamp_micros(),
+        kind: waiter.kind,
         id: waiter.id,
+        account: waiter.account,
     }
 }
 

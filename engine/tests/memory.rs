@@ -58,6 +58,10 @@ impl Ledger for Nobody {
         unreachable!("nothing is triggered here")
     }
 
+    fn quarantined(&mut self, account_id: AccountId, command: &AccountCommand) {
+        unreachable!("{command:?} panicked on {account_id}");
+    }
+
     fn record(&mut self, act: Act<'_>) {
         unreachable!("nothing is triggered here: {act:?}")
     }

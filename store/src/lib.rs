@@ -17,6 +17,7 @@ mod notify;
 mod operator_requests;
 mod read;
 pub mod recorded;
+mod rollovers;
 pub mod seal;
 mod snapshot;
 pub mod store;

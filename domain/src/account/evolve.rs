@@ -36,6 +36,44 @@ impl Account {
                 });
             }
             AccountEvent::FundsAdjusted { funds, .. } => self.count_flow(funds),
+            AccountEvent::OrderPlaced { .. }
+            | AccountEvent::OrderRejected { .. }
+            | AccountEvent::OrderModified { .. }
+            | AccountEvent::OrderCancelled { .. }
+            | AccountEvent::OrderExpired { .. }
+            | AccountEvent::OrderNetted { .. }
+            | AccountEvent::OrderFilled { .. }
+            | AccountEvent::OrderTriggered { .. } => self.evolve_order(event),
+            AccountEvent::PositionOpened { .. } => self.open(event),
+            AccountEvent::PositionIncreased { increase, .. } => {
+                self.open_position(increase.position_id).increase(increase);
+            }
+            AccountEvent::PositionReduced { deal, .. } => {
+                self.open_position(deal.position_id).reduce(deal);
+            }
+            AccountEvent::PositionClosed { deal, .. } => self.close(deal),
+            AccountEvent::ProtectionChanged { position_id, .. } => {
+                self.open_position(*position_id).protect(event);
+            }
+            AccountEvent::LeverageChanged { .. }
+            | AccountEvent::ControlsChanged { .. }
+            | AccountEvent::SwapCharged { .. }
+            | AccountEvent::MarginCallRaised { .. }
+            | AccountEvent::MarginCallCleared { .. }
+            | AccountEvent::StopOutStarted { .. }
+            | AccountEvent::StopOutStep { .. }
+            | AccountEvent::StopOutFinished { .. }
+            | AccountEvent::NegativeBalanceCompensated { .. }
+            | AccountEvent::TradingDayStarted { .. }
+            | AccountEvent::DailyLossLimitReached { .. }
+            | AccountEvent::DealBusted { .. }
+            | AccountEvent::DealRepriced { .. } => self.evolve_risk(event),
+        }
+    }
+
+    /// Applies a fact about an order that [`Account::evolve`] hands on.
+    fn evolve_order(&mut self, event: &AccountEvent) {
+        match event {
             AccountEvent::OrderPlaced {
                 order_id,
                 ticket,
@@ -72,18 +110,14 @@ impl Account {
                 );
                 order.triggered = true;
             }
-            AccountEvent::PositionOpened { .. } => self.open(event),
-            AccountEvent::PositionIncreased { increase, .. } => {
-                self.open_position(increase.position_id).increase(increase);
-            }
-            AccountEvent::PositionReduced { deal, .. } => {
-                self.open_position(deal.position_id).reduce(deal);
-            }
-            AccountEvent::PositionClosed { deal, .. } => self.close(deal),
-            AccountEvent::ProtectionChanged { position_id, .. } => {
-                self.open_position(*position_id).protect(event);
-            }
-            AccountEvent::LeverageChanged { .. }
+            AccountEvent::AccountOpened { .. }
+            | AccountEvent::FundsAdjusted { .. }
+            | AccountEvent::PositionOpened { .. }
+            | AccountEvent::PositionIncreased { .. }
+            | AccountEvent::PositionReduced { .. }
+            | AccountEvent::PositionClosed { .. }
+            | AccountEvent::ProtectionChanged { .. }
+            | AccountEvent::LeverageChanged { .. }
             | AccountEvent::ControlsChanged { .. }
             | AccountEvent::SwapCharged { .. }
             | AccountEvent::MarginCallRaised { .. }
@@ -95,7 +129,9 @@ impl Account {
             | AccountEvent::TradingDayStarted { .. }
             | AccountEvent::DailyLossLimitReached { .. }
             | AccountEvent::DealBusted { .. }
-            | AccountEvent::DealRepriced { .. } => self.evolve_risk(event),
+            | AccountEvent::DealRepriced { .. } => {
+                unreachable!("invariant: only called with the events of orders")
+            }
         }
     }
 

@@ -32,6 +32,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ClientId, Currency, DealId, Market, OrderId, PositionId, Rules, Timestamp};
 
+/// The largest leverage of an account, whatever its limits.
+pub const LEVERAGE_MAX: u32 = 500;
+
 /// Whose money it trades.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -177,6 +180,22 @@ impl Account {
         self.controls.as_ref()?.group.as_deref()
     }
 
+    /// The leverage in force, 1:`leverage`: the account's, or less where its limits say so. None
+    /// before it is opened.
+    #[must_use]
+    pub fn leverage(&self) -> Option<u32> {
+        let own = self.terms.as_ref()?.leverage;
+        let most = self.controls().limits.max_leverage;
+        Some(most.map_or(own, |most| most.min(own)))
+    }
+
+    /// Loss of a trading day that blocks new risk, in the account's currency: its own limit, or
+    /// the house's.
+    #[must_use]
+    pub fn daily_loss_limit(&self, rules: &Rules) -> Option<Decimal> {
+        self.controls().limits.daily_loss.or(rules.daily_loss_limit)
+    }
+
     /// The account's figures on the newest quotes; none before it is opened.
     #[must_use]
     pub fn figures(&self, market: &Market, rules: &Rules) -> Option<crate::margin::Figures> {
@@ -184,7 +203,7 @@ impl Account {
         let input = crate::margin::FiguresInput {
             kind: terms.kind,
             currency: terms.currency,
-            leverage: terms.leverage,
+            leverage: self.leverage()?,
             group: self.group(),
             funds: &self.funds,
             positions: &self.positions,

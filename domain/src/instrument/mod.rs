@@ -181,6 +181,15 @@ impl Instrument {
         }
     }
 
+    /// Swap of a position of `side` for one night, in the unit of `swap_mode`.
+    #[must_use]
+    pub const fn swap_of(&self, side: Side) -> Decimal {
+        match side {
+            Side::Buy => self.swap_long,
+            Side::Sell => self.swap_short,
+        }
+    }
+
     /// How far a trailing stop has to gain before it moves, in price units.
     #[must_use]
     pub fn trailing_step(&self) -> Decimal {

@@ -2,16 +2,19 @@
 
 use daybook_domain::{
     AccountCommand, DealId, Decimal, OrderId, PositionId, Timestamp,
-    account::{Bucket, Change, OrderChanges, OrderType, Ticket, TimeInForce},
+    account::{Bucket, Change, Controls, Limits, OrderChanges, OrderType, Ticket, TimeInForce},
 };
 
 use super::{
     ScenarioError,
-    file::{CommandIn, Op},
+    file::{CommandIn, ControlsIn, Op},
     number::{Field, Number},
     report::Recorder,
 };
 use crate::desk::Ledger;
+
+/// Who adjusts and decides beside the client.
+const BY: &str = "scenario";
 
 /// The domain's command; the inner error is the slug for a name that stands for nothing.
 pub(super) fn translate(
@@ -36,7 +39,7 @@ pub(super) fn translate(
             position_id,
             stop_loss: change(command.stop_loss),
             take_profit: change(command.take_profit),
-            trailing_distance: Change::Keep,
+            trailing_distance: change(command.trailing_distance),
         }),
         Op::Close => {
             let deal_id = DealId(recorder.next_id());
@@ -51,9 +54,19 @@ pub(super) fn translate(
             let bucket = command.fund_type.unwrap_or(Bucket::Real);
             Ok(adjustment(bucket, amount, command.notes.clone()))
         }
-        Op::CloseBy | Op::CloseAll => {
-            refuse_unsupported(command)?;
-            Err("unsupported")
+        Op::CloseBy => close_by(command, position_id, recorder)?,
+        Op::CloseAll => Ok(AccountCommand::CloseAll {
+            seed: DealId(recorder.next_id()),
+            symbol: command.symbol,
+            only: command.only,
+        }),
+        Op::Leverage => Ok(AccountCommand::ChangeLeverage {
+            leverage: needed(command, "leverage", command.leverage)?,
+            by: BY.to_owned(),
+        }),
+        Op::Controls => {
+            let controls = needed(command, "controls", command.controls.as_ref())?;
+            Ok(set_controls(controls, command.notes.clone()))
         }
     };
     Ok(asked)
@@ -87,7 +100,7 @@ fn place(
             stop_price: command.stop_price.map(|price| price.0),
             stop_loss: level(command.stop_loss),
             take_profit: level(command.take_profit),
-            trailing_distance: None,
+            trailing_distance: level(command.trailing_distance),
             time_in_force,
             expires_at,
             oco_group: command.oco_group.clone(),
@@ -96,23 +109,49 @@ fn place(
     })
 }
 
-/// Operations and fields that this version does not have, by name.
-pub(super) fn refuse_unsupported(command: &CommandIn) -> Result<(), ScenarioError> {
-    let what = match command.op {
-        Op::CloseBy => Some("op close_by"),
-        Op::CloseAll => Some("op close_all"),
-        Op::Market | Op::Limit | Op::Stop | Op::StopLimit | Op::Modify => None,
-        Op::Cancel | Op::Protect | Op::Close | Op::Adjust => None,
-    };
-    let what = what
-        .or(command.trailing_distance.map(|_| "trailingDistance"))
-        .or(command.with.as_ref().map(|_| "with"))
-        .or(command.only.as_ref().map(|_| "only"));
-    what.map_or(Ok(()), |what| Err(unsupported(what)))
+fn close_by(
+    command: &CommandIn,
+    position_id: Result<PositionId, &'static str>,
+    recorder: &mut Recorder,
+) -> Result<Result<AccountCommand, &'static str>, ScenarioError> {
+    let with = needed(command, "with", command.with.as_deref())?;
+    let opposite = recorder.position_of(with).ok_or("position_not_open");
+    let (deal_id, opposite_deal_id) = (DealId(recorder.next_id()), DealId(recorder.next_id()));
+    Ok(position_id.and_then(|position_id| {
+        Ok(AccountCommand::CloseBy {
+            position_id,
+            opposite_id: opposite?,
+            deal_id,
+            opposite_deal_id,
+        })
+    }))
 }
 
-fn unsupported(what: &str) -> ScenarioError {
-    ScenarioError::Unsupported(what.to_owned())
+/// The account's flags, limits and group, all of them.
+pub(super) fn set_controls(controls: &ControlsIn, reason: Option<String>) -> AccountCommand {
+    let limits = controls.limits;
+    let number = |number: Option<Number>| number.map(|number| number.0);
+    AccountCommand::SetControls {
+        controls: Box::new(Controls {
+            state: controls.state,
+            trading_disabled: controls.trading_disabled,
+            close_only: controls.close_only,
+            read_only: controls.read_only,
+            swap_free: controls.swap_free,
+            group: controls.group.clone(),
+            limits: Limits {
+                max_leverage: limits.max_leverage,
+                max_volume: number(limits.max_volume),
+                max_notional: number(limits.max_notional),
+                max_open_orders: limits.max_open_orders,
+                max_positions: limits.max_positions,
+                daily_loss: number(limits.daily_loss),
+                orders_per_minute: limits.orders_per_minute,
+            },
+        }),
+        reason,
+        by: BY.to_owned(),
+    }
 }
 
 fn needed<T>(command: &CommandIn, field: &str, value: Option<T>) -> Result<T, ScenarioError> {
@@ -128,7 +167,7 @@ pub(super) fn adjustment(bucket: Bucket, amount: Decimal, notes: Option<String>)
         bucket,
         amount,
         notes,
-        by: "scenario".to_owned(),
+        by: BY.to_owned(),
     }
 }
 

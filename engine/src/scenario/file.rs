@@ -1,18 +1,18 @@
-//! The shape of a scenario file. Every field of the contract is known here, also those of features
-//! that this version does not have: those are refused by name, where they matter.
+//! The shape of a scenario file, field by field as the contract names them.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use daybook_domain::{
     Currency, Symbol,
-    account::{Bucket, PositionMode, TimeInForce},
-    instrument::{AssetClass, Availability},
+    account::{Bucket, CloseFilter, PositionMode, TimeInForce},
+    instrument::{AssetClass, Availability, SwapMode},
     quote::Side,
-    rules::{ConversionRule, LimitFill, SessionRule},
+    rules::{ConversionRule, LimitFill, SessionRule, StopOutRule, TradingState},
     session::SessionPlan,
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::number::{Field, Number};
 
@@ -28,6 +28,12 @@ pub(super) struct File {
     pub ticks: Vec<PathBuf>,
     #[serde(default)]
     pub commands: Vec<CommandIn>,
+    /// What a test expects of the report; running does not look at it.
+    #[serde(default)]
+    pub expect: Option<Value>,
+    /// For people.
+    #[serde(default)]
+    pub about: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -39,6 +45,50 @@ pub(super) struct AccountIn {
     pub leverage: Option<u32>,
     #[serde(default)]
     pub mode: PositionMode,
+    #[serde(default)]
+    pub controls: Option<ControlsIn>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct ControlsIn {
+    pub state: TradingState,
+    pub trading_disabled: bool,
+    pub close_only: bool,
+    pub read_only: bool,
+    pub swap_free: bool,
+    pub group: Option<Box<str>>,
+    pub limits: LimitsIn,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct LimitsIn {
+    pub max_leverage: Option<u32>,
+    pub max_volume: Option<Number>,
+    pub max_notional: Option<Number>,
+    pub max_open_orders: Option<u32>,
+    pub max_positions: Option<u32>,
+    pub daily_loss: Option<Number>,
+    pub orders_per_minute: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct TierIn {
+    pub from_notional: Number,
+    pub max_leverage: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct GroupIn {
+    pub spread_markup: Option<Number>,
+    pub slippage: Option<Number>,
+    pub commission_rate: Option<Number>,
+    pub swap_long: Option<Number>,
+    pub swap_short: Option<Number>,
+    pub max_leverage: Option<u32>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -54,31 +104,55 @@ pub(super) struct InstrumentIn {
     pub max_volume: Option<Number>,
     pub volume_step: Option<Number>,
     pub max_leverage: Option<u32>,
+    pub leverage_tiers: Vec<TierIn>,
     pub margin_rate: Option<Number>,
+    pub margin_rate_sell: Option<Number>,
+    pub max_exposure: Option<Number>,
     pub hedged_contract_size: Option<Number>,
     pub spread_markup: Option<Number>,
     pub slippage: Option<Number>,
+    pub slippage_per_lot: Option<Number>,
     pub commission_rate: Option<Number>,
     pub swap_long: Option<Number>,
     pub swap_short: Option<Number>,
+    pub swap_mode: SwapMode,
+    pub swap_currency: Option<Currency>,
+    /// Monday first.
+    pub swap_weights: Option<[u32; 7]>,
+    pub trailing_step: Option<Number>,
     pub session: Option<SessionPlan>,
+    pub holidays: Vec<NaiveDate>,
+    pub groups: BTreeMap<Box<str>, GroupIn>,
     pub availability: Availability,
 }
 
+/// `on` and `off`, or `true` and `false`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "SwitchIn")]
+pub(super) struct Switch(pub bool);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SwitchIn {
+    Plain(bool),
+    Named(OnOff),
+}
+
+#[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Switch {
+enum OnOff {
     On,
     Off,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum StopOut {
-    Mt5,
-    Fair,
-    Smart,
-    Off,
+impl From<SwitchIn> for Switch {
+    fn from(switch: SwitchIn) -> Self {
+        Self(match switch {
+            SwitchIn::Plain(is_on) => is_on,
+            SwitchIn::Named(OnOff::On) => true,
+            SwitchIn::Named(OnOff::Off) => false,
+        })
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -91,11 +165,18 @@ pub(super) struct Settings {
     pub orders_max: Option<usize>,
     pub positions_max: Option<usize>,
     pub feed_filter: Option<Switch>,
-    pub stop_out: Option<StopOut>,
-    pub margin_call_level: Option<Number>,
+    pub trading_state: TradingState,
+    pub orders_per_minute: Option<u32>,
+    pub confirm_triggers: Option<Switch>,
+    pub stop_out: StopOutRule,
     pub stop_out_level: Option<Number>,
+    pub margin_call_level: Field<Number>,
+    pub margin_call_clear_level: Option<Number>,
+    pub hedged_stop_out_at: Option<Number>,
     pub swap: Option<Switch>,
     pub negative_balance_protection: Option<Switch>,
+    pub daily_loss_limit: Option<Number>,
+    pub daily_loss_closes_all: Option<Switch>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -112,6 +193,8 @@ pub(super) enum Op {
     CloseBy,
     CloseAll,
     Adjust,
+    Leverage,
+    Controls,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -140,7 +223,7 @@ pub(super) struct CommandIn {
     #[serde(default)]
     pub take_profit: Field<Number>,
     #[serde(default)]
-    pub trailing_distance: Option<Number>,
+    pub trailing_distance: Field<Number>,
     #[serde(default)]
     pub time_in_force: TimeInForce,
     #[serde(default)]
@@ -158,5 +241,9 @@ pub(super) struct CommandIn {
     #[serde(default)]
     pub notes: Option<String>,
     #[serde(default)]
-    pub only: Option<String>,
+    pub only: Option<CloseFilter>,
+    #[serde(default)]
+    pub leverage: Option<u32>,
+    #[serde(default)]
+    pub controls: Option<ControlsIn>,
 }

@@ -18,8 +18,9 @@ use std::{
 };
 
 use daybook_domain::{Instrument, Quote};
+use serde_json::Value;
 
-use self::file::{File, Switch};
+use self::file::File;
 pub use self::{
     report::{EventOut, FillOut, PositionOut, RejectionOut, ScenarioReport},
     run::run,
@@ -57,12 +58,12 @@ pub enum ScenarioError {
         /// Which line, from 1.
         line: usize,
     },
+    /// A bug of ours: deciding this panicked.
+    #[error("deciding {0} panicked")]
+    Panicked(&'static str),
     /// A value that makes no sense.
     #[error("{0}")]
     Invalid(String),
-    /// Part of the contract that this version does not have.
-    #[error("{0} is not available in this version")]
-    Unsupported(String),
 }
 
 impl Scenario {
@@ -101,6 +102,18 @@ impl Scenario {
     /// Whether the settings ask for the feed filter.
     #[must_use]
     pub fn feed_filter(&self) -> bool {
-        self.file.settings.feed_filter != Some(Switch::Off)
+        self.file.settings.feed_filter.is_none_or(|filter| filter.0)
+    }
+
+    /// What the file says it shows, for people.
+    #[must_use]
+    pub fn about(&self) -> Option<&str> {
+        self.file.about.as_deref()
+    }
+
+    /// What the file expects of its report, for tests; none where it says nothing.
+    #[must_use]
+    pub const fn expect(&self) -> Option<&Value> {
+        self.file.expect.as_ref()
     }
 }

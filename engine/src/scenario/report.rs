@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use daybook_domain::{
-    AccountEvent, Decimal, OrderId, PositionId, Symbol, Timestamp,
+    AccountCommand, AccountEvent, AccountId, Decimal, OrderId, PositionId, Symbol, Timestamp,
     account::event::{CloseReason, ClosingDeal},
     quote::Side,
 };
@@ -31,9 +31,8 @@ pub struct ScenarioReport {
     pub equity: Option<Decimal>,
     /// Margin of the open positions.
     pub margin: Decimal,
-    /// Rules that this version does not have and that would have changed the outcome.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
+    /// Swap of all rollovers, posted or still accrued; negative was charged.
+    pub swap: Decimal,
 }
 
 /// A deal.
@@ -41,7 +40,8 @@ pub struct ScenarioReport {
 pub struct FillOut {
     /// When, in milliseconds since 1970.
     pub ms: i64,
-    /// The order; of a closing deal the closing command, or `<order>-SL`, `<order>-TP`.
+    /// The order; of a closing deal the closing command, or `<order>-SL`, `<order>-TP`,
+    /// `<order>-SO` (stop-out), `<order>-DL` (daily loss limit).
     pub order: String,
     /// The order that opened the position.
     pub position: String,
@@ -57,6 +57,8 @@ pub struct FillOut {
     pub commission: Decimal,
     /// Price profit; zero for an opening deal.
     pub realised: Decimal,
+    /// Accrued swap posted by this deal.
+    pub swap: Decimal,
 }
 
 /// A refusal.
@@ -123,6 +125,8 @@ pub(super) struct Recorder {
     ids: u128,
     orders: HashMap<OrderId, String>,
     openers: HashMap<PositionId, String>,
+    /// Deciding panicked on this.
+    pub panicked: Option<&'static str>,
 }
 
 impl Recorder {
@@ -185,11 +189,13 @@ impl Recorder {
                 funds,
                 ..
             } => {
-                let order = self.orders.get(order_id).cloned().unwrap_or_default();
-                self.openers.insert(*position_id, order.clone());
+                let order = self.name_of(*order_id);
+                // A netting position keeps the name of the order that opened it.
+                let opener = self.openers.entry(*position_id);
+                let position = opener.or_insert_with(|| order.clone()).clone();
                 self.report.fills.push(FillOut {
                     ms,
-                    position: order.clone(),
+                    position,
                     order,
                     symbol: *symbol,
                     side: *side,
@@ -197,12 +203,14 @@ impl Recorder {
                     price: execution.price,
                     commission: execution.commission,
                     realised: funds.currency.round(Decimal::ZERO),
+                    swap: funds.currency.round(Decimal::ZERO),
                 });
             }
             AccountEvent::PositionReduced { deal, .. }
             | AccountEvent::PositionClosed { deal, .. } => {
                 self.closing(ms, deal, closer);
             }
+            AccountEvent::SwapCharged { charge, .. } => self.report.swap += charge.amount,
             AccountEvent::AccountOpened { .. }
             | AccountEvent::FundsAdjusted { .. }
             | AccountEvent::OrderPlaced { .. }
@@ -217,7 +225,6 @@ impl Recorder {
             | AccountEvent::OrderNetted { .. }
             | AccountEvent::LeverageChanged { .. }
             | AccountEvent::ControlsChanged { .. }
-            | AccountEvent::SwapCharged { .. }
             | AccountEvent::MarginCallRaised { .. }
             | AccountEvent::MarginCallCleared { .. }
             | AccountEvent::StopOutStarted { .. }
@@ -233,12 +240,14 @@ impl Recorder {
 
     fn closing(&mut self, ms: i64, deal: &ClosingDeal, closer: Option<&str>) {
         let position = self.opener(deal.position_id);
+        let by_order = deal.order_id.map(|order_id| self.name_of(order_id));
+        let closer = by_order.as_deref().or(closer);
         let order = match deal.reason {
             CloseReason::StopOut => format!("{position}-SO"),
-            CloseReason::Client
-            | CloseReason::CloseBy
-            | CloseReason::CloseAll
-            | CloseReason::Admin => closer.unwrap_or(&position).to_owned(),
+            CloseReason::Client | CloseReason::CloseBy | CloseReason::CloseAll => {
+                closer.unwrap_or(&position).to_owned()
+            }
+            CloseReason::Admin => closer.map_or(format!("{position}-DL"), str::to_owned),
             CloseReason::StopLoss => format!("{position}-SL"),
             CloseReason::TakeProfit => format!("{position}-TP"),
         };
@@ -252,7 +261,12 @@ impl Recorder {
             price: deal.execution.price,
             commission: deal.execution.commission,
             realised: deal.realised,
+            swap: deal.swap,
         });
+    }
+
+    fn name_of(&self, order_id: OrderId) -> String {
+        self.orders.get(&order_id).cloned().unwrap_or_default()
     }
 }
 
@@ -272,9 +286,12 @@ impl Ledger for Recorder {
                 order_id, reason, ..
             } = event
             {
-                let name = self.orders.get(order_id).cloned().unwrap_or_default();
-                self.rejection(ms, name, reason);
+                self.rejection(ms, self.name_of(*order_id), reason);
             }
         }
+    }
+
+    fn quarantined(&mut self, _account_id: AccountId, command: &AccountCommand) {
+        self.panicked = Some(command.name());
     }
 }

@@ -4,13 +4,15 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use daybook_domain::{
     Currency, Decimal, Instrument, Rules, Symbol,
-    instrument::{AssetClass, Commission, CommissionBasis, SwapMode, seed},
+    instrument::{
+        AssetClass, Commission, CommissionBasis, GroupTerms, LeverageTier, SwapWeights, seed,
+    },
     session::SessionPlan,
 };
 
 use super::{
     ScenarioError,
-    file::{File, InstrumentIn, Settings},
+    file::{File, GroupIn, InstrumentIn, Settings, Switch},
     number::{Field, Number},
 };
 
@@ -34,7 +36,6 @@ fn instrument(symbol: Symbol, terms: &InstrumentIn) -> Result<Instrument, Scenar
         let what = format!("instruments.{symbol}: base and quote are needed");
         return Err(ScenarioError::Invalid(what));
     };
-    let or = |number: Option<Number>, default: Decimal| number.map_or(default, |number| number.0);
     let hundredth = Decimal::new(1, 2);
     Ok(Instrument {
         symbol,
@@ -52,16 +53,23 @@ fn instrument(symbol: Symbol, terms: &InstrumentIn) -> Result<Instrument, Scenar
         volume_step: or(terms.volume_step, hundredth),
         // Nothing said: the account's leverage decides alone.
         max_leverage: terms.max_leverage.unwrap_or(u32::MAX),
-        leverage_tiers: Vec::new(),
-        margin_rate_sell: None,
-        max_exposure: None,
-        slippage_per_lot: Decimal::ZERO,
-        swap_mode: SwapMode::Points,
-        swap_currency: None,
-        swap_weights: None,
-        trailing_step: None,
-        holidays: Vec::new(),
-        groups: BTreeMap::new(),
+        leverage_tiers: terms
+            .leverage_tiers
+            .iter()
+            .map(|tier| LeverageTier {
+                from_notional: tier.from_notional.0,
+                max_leverage: tier.max_leverage,
+            })
+            .collect(),
+        margin_rate_sell: number(terms.margin_rate_sell),
+        max_exposure: number(terms.max_exposure),
+        slippage_per_lot: or(terms.slippage_per_lot, Decimal::ZERO),
+        swap_mode: terms.swap_mode,
+        swap_currency: terms.swap_currency,
+        swap_weights: terms.swap_weights.map(SwapWeights),
+        trailing_step: number(terms.trailing_step),
+        holidays: terms.holidays.clone(),
+        groups: groups(symbol, terms)?,
         margin_rate: or(terms.margin_rate, Decimal::ONE),
         hedged_contract_size: or(terms.hedged_contract_size, Decimal::ZERO),
         spread_markup: or(terms.spread_markup, Decimal::ZERO),
@@ -69,14 +77,51 @@ fn instrument(symbol: Symbol, terms: &InstrumentIn) -> Result<Instrument, Scenar
         commission: commission(symbol, terms.commission_rate)?,
         swap_long: or(terms.swap_long, Decimal::ZERO),
         swap_short: or(terms.swap_short, Decimal::ZERO),
-        session: terms.session.unwrap_or(match terms.class {
-            AssetClass::Fx => SessionPlan::Fx,
-            AssetClass::Metal | AssetClass::Energy => SessionPlan::DailyBreak,
-            AssetClass::Index => SessionPlan::IndexUs,
-            AssetClass::Crypto => SessionPlan::Always,
-        }),
+        session: terms.session.unwrap_or(usual_session(terms.class)),
         availability: terms.availability,
     })
+}
+
+const fn usual_session(class: AssetClass) -> SessionPlan {
+    match class {
+        AssetClass::Fx => SessionPlan::Fx,
+        AssetClass::Metal | AssetClass::Energy => SessionPlan::DailyBreak,
+        AssetClass::Index => SessionPlan::IndexUs,
+        AssetClass::Crypto => SessionPlan::Always,
+    }
+}
+
+fn groups(
+    symbol: Symbol,
+    terms: &InstrumentIn,
+) -> Result<BTreeMap<Box<str>, GroupTerms>, ScenarioError> {
+    let own = |name: &Box<str>, terms: &GroupIn| {
+        let commission = terms.commission_rate;
+        let commission = commission.map(|rate| self::commission(symbol, Some(rate)));
+        let terms = GroupTerms {
+            spread_markup: number(terms.spread_markup),
+            slippage: number(terms.slippage),
+            commission: commission.transpose()?,
+            swap_long: number(terms.swap_long),
+            swap_short: number(terms.swap_short),
+            max_leverage: terms.max_leverage,
+        };
+        Ok((name.clone(), terms))
+    };
+    let groups = terms.groups.iter();
+    groups.map(|(name, terms)| own(name, terms)).collect()
+}
+
+fn or(number: Option<Number>, default: Decimal) -> Decimal {
+    number.map_or(default, |number| number.0)
+}
+
+fn is_on(switch: Option<Switch>, default: bool) -> bool {
+    switch.map_or(default, |switch| switch.0)
+}
+
+fn number(number: Option<Number>) -> Option<Decimal> {
+    number.map(|number| number.0)
 }
 
 /// `commissionRate` is a fraction of notional per side.
@@ -111,6 +156,31 @@ pub(super) fn rules(settings: &Settings) -> Rules {
         },
         orders_max: settings.orders_max.unwrap_or(defaults.orders_max),
         positions_max: settings.positions_max.unwrap_or(defaults.positions_max),
-        ..defaults
+        trading_state: settings.trading_state,
+        orders_per_minute: settings.orders_per_minute,
+        margin_call_level: match settings.margin_call_level {
+            Field::Absent => defaults.margin_call_level,
+            Field::Null => None,
+            Field::Value(level) => Some(level.0),
+        },
+        margin_call_clear_level: or(
+            settings.margin_call_clear_level,
+            defaults.margin_call_clear_level,
+        ),
+        stop_out: settings.stop_out,
+        stop_out_level: or(settings.stop_out_level, defaults.stop_out_level),
+        hedged_stop_out_at: or(settings.hedged_stop_out_at, defaults.hedged_stop_out_at),
+        negative_balance_protection: is_on(
+            settings.negative_balance_protection,
+            defaults.negative_balance_protection,
+        ),
+        swap: is_on(settings.swap, defaults.swap),
+        daily_loss_limit: number(settings.daily_loss_limit),
+        daily_loss_closes_all: is_on(
+            settings.daily_loss_closes_all,
+            defaults.daily_loss_closes_all,
+        ),
+        confirm_triggers: is_on(settings.confirm_triggers, defaults.confirm_triggers),
+        rule_version: defaults.rule_version,
     }
 }

@@ -310,32 +310,17 @@ fn dropped_ticks_are_no_ticks() {
 }
 
 #[test]
-fn what_this_version_lacks_is_refused_by_name() {
+fn what_the_contract_does_not_know_is_refused_by_name() {
     let path = ticks("lacking", &[(THURSDAY, "1.10000", "1.10010")]);
     let told = |settings: Value, commands: Value| {
         let error = play(&eurusd(&path, settings, commands)).unwrap_err();
         let source = std::error::Error::source(&error).map(ToString::to_string);
         format!("{error}: {}", source.unwrap_or_default())
     };
-    let close_all = json!([{"atMs": THURSDAY, "op": "close_all"}]);
-    assert!(told(json!({}), close_all).contains("close_all"));
     let nobody = told(json!({"nobody": 1}), json!([]));
     assert!(nobody.contains("nobody"), "{nobody}");
     let no_number = json!([{"atMs": THURSDAY, "op": "market", "id": "a", "volume": "much"}]);
     assert!(told(json!({}), no_number).contains("much"));
-    // Ten lots at 1:100 use up the account; 40 pips against them reach the stop-out.
-    let path = ticks(
-        "stop-out",
-        &[
-            (THURSDAY, "1.10000", "1.10010"),
-            (THURSDAY + 1_000, "1.08000", "1.08010"),
-        ],
-    );
-    let all_in = json!([{"atMs": THURSDAY, "op": "market", "id": "a", "symbol": "EURUSD",
-                         "side": "buy", "volume": "5"}]);
-    let play = |settings: Value| play(&eurusd(&path, settings, all_in.clone()));
-    let error = play(json!({"stopOut": "smart"})).unwrap_err();
-    assert!(error.to_string().contains("stop-out"), "{error}");
-    assert_eq!(play(json!({})).unwrap().warnings.len(), 1);
-    assert!(play(json!({"stopOut": "off"})).unwrap().warnings.is_empty());
+    let alone = json!([{"atMs": THURSDAY, "op": "close_by", "of": "a"}]);
+    assert!(told(json!({}), alone).contains("needs with"));
 }

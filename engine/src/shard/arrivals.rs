@@ -103,7 +103,9 @@ impl Shard {
         self.clerk.seats.insert(account_id, seat);
         self.desk.seat(account_id, loaded.account);
         if !self.fenced {
+            self.desk.prepare(account_id, at, &mut self.clerk);
             self.desk.settle(at, &mut self.clerk);
+            self.desk.evaluate(at, &mut self.clerk);
         }
         self.passivate();
     }

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use daybook_domain::{AccountEvent, AccountId, account::Decision};
+use daybook_domain::{AccountCommand, AccountEvent, AccountId, account::Decision};
 use daybook_store::{
     AppendError, Committed, IdempotencyRow, Metadata, StreamAppend, Submission,
     submission::OnOutcome,
@@ -15,10 +15,11 @@ use uuid::Uuid;
 
 use super::{
     note::{Note, Outcome, Settled},
-    seat::{Pending, Seat},
+    seat::{Gate, Pending, Seat},
 };
 use crate::{
     desk::{Act, Cause, Ledger},
+    error::EngineError,
     request::{Answer, IdempotencyRequest, Reply},
     shared::{Shared, json, metadata_of, new_event, system_origin},
     trigger_book::Kind,
@@ -33,6 +34,8 @@ pub(crate) struct Clerk {
     pub notes: mpsc::UnboundedSender<Note>,
     /// Submissions whose outcome is not known yet.
     pub in_flight: usize,
+    /// Accounts that are not served until the next start.
+    pub quarantined: usize,
 }
 
 impl Clerk {
@@ -137,6 +140,25 @@ impl Ledger for Clerk {
             .increment(1);
         self.submit(account_id, &act.decision.events, metadata, None, on_outcome);
     }
+
+    fn quarantined(&mut self, account_id: AccountId, command: &AccountCommand) {
+        let command = command.name();
+        tracing::error!(%account_id, command, "deciding panicked: the account is quarantined");
+        metrics::counter!("daybook_engine_panics_total").increment(1);
+        self.quarantined += 1;
+        let Some(seat) = self.seats.get_mut(&account_id) else {
+            return;
+        };
+        seat.gate = Gate::Quarantined;
+        for pending in std::mem::take(&mut seat.waiting) {
+            pending.answer(Err(quarantined()));
+        }
+    }
+}
+
+/// What is answered for an account that is not served.
+pub(super) fn quarantined() -> EngineError {
+    EngineError::Corrupt("the account is quarantined: deciding on it panicked".to_owned())
 }
 
 /// Runs in the committer: answers where the outcome is the answer, and says what is left to do.
@@ -188,6 +210,9 @@ const fn reason_of(cause: Cause) -> &'static str {
         Cause::Trigger(Kind::Order) => "order_triggered",
         Cause::Trigger(Kind::StopLoss) => "stop_loss",
         Cause::Trigger(Kind::TakeProfit) => "take_profit",
+        Cause::Trigger(Kind::Trailing) => "trailing_stop",
+        Cause::Trigger(Kind::Margin) => "margin_watch",
         Cause::Expiry => "order_expired",
+        Cause::Rollover => "rollover",
     }
 }

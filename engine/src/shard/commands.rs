@@ -7,6 +7,7 @@ use daybook_domain::{AccountId, ClientId, Timestamp, account::Decision};
 use super::{
     Note, Pending, Shard,
     arrivals::Arrival,
+    clerk::quarantined,
     seat::{Gate, Known},
 };
 use crate::{
@@ -25,10 +26,11 @@ impl Shard {
         let waiting = if let Some(arrival) = self.arrivals.get_mut(&account_id) {
             &mut arrival.waiting
         } else if let Some(seat) = self.clerk.seats.get_mut(&account_id) {
-            if seat.gate == Gate::Open {
-                return self.execute(pending);
+            match seat.gate {
+                Gate::Open => return self.execute(pending),
+                Gate::Quarantined => return pending.answer(Err(quarantined())),
+                Gate::LoadingAnswers | Gate::Draining => &mut seat.waiting,
             }
-            &mut seat.waiting
         } else if self.arrivals.len() >= waiting_max {
             return pending.answer(Err(EngineError::Overloaded));
         } else {
@@ -52,7 +54,11 @@ impl Shard {
         };
         let at = self.now();
         // What is due comes first: an order that has expired cannot be modified any more.
-        self.desk.expire(at, &mut self.clerk);
+        self.desk.advance(at, &mut self.clerk);
+        self.desk.prepare(account_id, at, &mut self.clerk);
+        if self.desk.account(account_id).is_none() {
+            return pending.answer(Err(quarantined()));
+        }
         let decided = catch_unwind(AssertUnwindSafe(|| self.decide(&pending, at)));
         let Ok((decision, answer)) = decided else {
             return self.fail_safely(pending);
@@ -69,6 +75,9 @@ impl Shard {
         }
         self.clerk.submit_command(pending, &decision, answer);
         self.desk.settle(at, &mut self.clerk);
+        if !self.in_tick {
+            self.desk.evaluate(at, &mut self.clerk);
+        }
     }
 
     fn decide(&mut self, pending: &Pending, at: Timestamp) -> (Decision, Answer) {

@@ -9,11 +9,13 @@ mod commands;
 mod inspect;
 mod note;
 mod outcomes;
+mod rollover;
 mod seat;
 mod sweep;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use chrono::NaiveDate;
 use daybook_domain::{Account, AccountId, Market, Quote, Timestamp};
 use daybook_store::StreamHandle;
 use tokio::{
@@ -28,11 +30,15 @@ use self::{
 };
 pub(crate) use self::{
     inspect::Inspection,
-    note::Note,
+    note::{Note, TermsNote},
     outcomes::stored_answer,
+    rollover::Rollovers,
     seat::{Pending, Seat},
 };
-use crate::{desk::Desk, shared::Shared};
+use crate::{
+    desk::{Desk, TermsHistory},
+    shared::Shared,
+};
 
 /// Messages of one kind handled before the others get their turn.
 const BURST: usize = 64;
@@ -76,15 +82,28 @@ pub(crate) struct Shard {
     passivate_above: usize,
     /// Another node writes now.
     fenced: bool,
+    /// Commands that waited for a tick are executed: margin is looked at after them.
+    in_tick: bool,
+    /// The last rollover told to have been seen by all accounts here.
+    rolled: Option<NaiveDate>,
     last_at: Timestamp,
     uses: u64,
     ticks: u64,
 }
 
+/// What every shard starts from.
+#[derive(Clone)]
+pub(crate) struct Start {
+    pub market: Market,
+    pub history: Arc<TermsHistory>,
+    /// Rollovers up to this day were seen by every account before.
+    pub rolled: Option<NaiveDate>,
+}
+
 /// A shard that is ready to run.
 pub(crate) fn make(
     index: usize,
-    market: Market,
+    start: Start,
     shared: Arc<Shared>,
     recovered: Vec<Recovered>,
 ) -> (Shard, Inlets, Outlets) {
@@ -93,19 +112,23 @@ pub(crate) fn make(
     let (notes, note_inlet) = mpsc::unbounded_channel();
     let mut shard = Shard {
         index,
-        desk: Desk::new(market, shared.config.rules.clone()),
+        desk: Desk::new(start.market, shared.config.rules.clone())
+            .with_history(start.history, start.rolled),
         last_at: shared.clock.now(),
         clerk: Clerk {
             seats: HashMap::with_capacity(recovered.len()),
             shared,
             notes: notes.clone(),
             in_flight: 0,
+            quarantined: 0,
         },
         arrivals: HashMap::new(),
         sweep: None,
         life: Life::Running,
         passivate_above: 0,
         fenced: false,
+        in_tick: false,
+        rolled: None,
         uses: 0,
         ticks: 0,
     };
@@ -137,9 +160,12 @@ impl Shard {
             tokio::select! {
                 biased;
                 Some(note) = inlets.notes.recv() => self.take_note(note),
-                Some(quote) = inlets.quotes.recv(), if has_room => self.quote(quote),
+                Some(quote) = inlets.quotes.recv(), if has_room => self.quote(quote, &mut inlets),
                 _ = clock.tick() => self.tick(),
-                _ = pause.tick(), if self.sweep.is_some() => self.sweep_slice(),
+                _ = pause.tick(), if self.sweep.is_some() || self.desk.is_rolling() => {
+                    self.sweep_slice();
+                    self.roll_over_slice();
+                }
                 pending = inlets.commands.recv(), if has_room && !inlets.commands.is_closed() => {
                     match pending {
                         Some(pending) => self.dispatch(pending),
@@ -168,7 +194,7 @@ impl Shard {
             let Ok(quote) = inlets.quotes.try_recv() else {
                 break;
             };
-            self.quote(quote);
+            self.quote(quote, inlets);
         }
         for _ in 0..BURST {
             if !self.has_room() {
@@ -187,17 +213,42 @@ impl Shard {
             Note::Arrived(arrived) => self.arrived(*arrived),
             Note::AnswersRead { account_id, result } => self.answers_read(account_id, result),
             Note::Inspect(inspection) => self.inspect(*inspection),
+            Note::Terms(note) => self.set_instrument(note),
+            Note::RolledOver(day) => self.note_rolled_over(day),
             Note::Sweep(done) => self.begin_sweep(done),
             Note::Stop(done) => self.life = Life::Stopping(Some(done)),
         }
     }
 
-    fn quote(&mut self, quote: Quote) {
+    /// One tick: what the quote triggers, then the commands that were waiting for it where some
+    /// account's margin is concerned, then margin.
+    fn quote(&mut self, quote: Quote, inlets: &mut Inlets) {
         if self.fenced {
             return;
         }
         let at = self.now();
         self.desk.quote(quote, at, &mut self.clerk);
+        if self.desk.has_marked() {
+            self.in_tick = true;
+            for _ in 0..inlets.commands.len().min(BURST) {
+                let Ok(pending) = inlets.commands.try_recv() else {
+                    break;
+                };
+                self.dispatch(pending);
+            }
+            self.in_tick = false;
+            let at = self.now();
+            self.desk.evaluate(at, &mut self.clerk);
+        }
+    }
+
+    fn set_instrument(&mut self, note: TermsNote) {
+        let at = self.now();
+        self.desk.set_instrument(&note.terms, note.history);
+        if !self.fenced {
+            self.desk.settle(at, &mut self.clerk);
+            self.desk.evaluate(at, &mut self.clerk);
+        }
     }
 
     fn tick(&mut self) {
@@ -205,7 +256,9 @@ impl Shard {
             return;
         }
         let at = self.now();
-        self.desk.expire(at, &mut self.clerk);
+        self.desk.advance(at, &mut self.clerk);
+        self.desk.evaluate(at, &mut self.clerk);
+        self.tell_rolled_over();
         self.ticks += 1;
         self.housekeep();
     }

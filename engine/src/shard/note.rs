@@ -1,11 +1,16 @@
 //! News for a shard, from the committer, from loads and from the engine.
 
-use daybook_domain::AccountId;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use daybook_domain::{AccountId, Instrument};
 use daybook_store::{AppendError, IdempotencyRow};
 use tokio::sync::oneshot;
 
 use super::{inspect::Inspection, seat::Pending};
-use crate::{error::EngineError, load::LoadedAccount, request::IdempotencyRequest};
+use crate::{
+    desk::TermsHistory, error::EngineError, load::LoadedAccount, request::IdempotencyRequest,
+};
 
 pub(crate) enum Note {
     /// A submission's outcome is known.
@@ -19,10 +24,21 @@ pub(crate) enum Note {
     },
     /// Show an account to somebody.
     Inspect(Box<Inspection>),
+    /// Other terms are in force from now on.
+    Terms(TermsNote),
+    /// All that this shard decided about a trading day's rollover stands in the book.
+    RolledOver(NaiveDate),
     /// Snapshot everything that has changed, then tell.
     Sweep(oneshot::Sender<()>),
     /// Take nothing more, finish what is there, snapshot, then tell and end.
     Stop(oneshot::Sender<()>),
+}
+
+/// Terms in force, and all that ever were.
+#[derive(Clone)]
+pub(crate) struct TermsNote {
+    pub terms: Arc<Instrument>,
+    pub history: Arc<TermsHistory>,
 }
 
 /// What became of a submission.

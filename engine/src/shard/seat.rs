@@ -36,6 +36,8 @@ pub(crate) enum Gate {
     LoadingAnswers,
     /// An append failed: what is in flight has to come back before it is reloaded.
     Draining,
+    /// Deciding panicked while nobody asked: it is not at the desk until the next start.
+    Quarantined,
 }
 
 /// A hot account.

@@ -126,6 +126,8 @@ impl Shard {
         };
         gauge("daybook_engine_hot_accounts", self.clerk.seats.len());
         gauge("daybook_engine_levels", self.desk.levels());
+        gauge("daybook_engine_margin_levels", self.desk.margin_levels());
+        gauge("daybook_engine_quarantined", self.clerk.quarantined);
         gauge("daybook_engine_in_flight", self.clerk.in_flight);
         if self.ticks.is_multiple_of(TICKS_PER_EXPIRY) {
             let since = self.clerk.shared.answers_since();
@@ -165,6 +167,12 @@ impl Shard {
 
     fn snapshot(&mut self, account_id: AccountId) {
         let seat = self.clerk.seats.get_mut(&account_id);
+        if let Some(seat) = &seat
+            && seat.gate == Gate::Quarantined
+        {
+            // There is no state of it in memory; the book has it.
+            return self.clerk.shared.saver.fold(account_id);
+        }
         let (Some(seat), Some(account)) = (seat, self.desk.account(account_id)) else {
             return;
         };

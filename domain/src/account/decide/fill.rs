@@ -62,7 +62,7 @@ impl<'a> Book<'a> {
             ..
         } = fill;
         let (market, rules) = (self.context.market, self.context.rules);
-        let (currency, leverage) = (self.terms.currency, self.terms.leverage);
+        let (currency, leverage) = (self.terms.currency, self.leverage());
         let notional = margin::notional(instrument, price.price, ticket.side, currency, market)?;
         // What could not be valued afterwards could not be closed either.
         margin::rate(market, instrument.quote, currency, ticket.side)?;
@@ -80,7 +80,14 @@ impl<'a> Book<'a> {
             max_leverage: instrument.max_leverage,
             hedged_contract_size: instrument.hedged_contract_size,
         };
-        let increase = margin::increase(&margin, ticket.volume, leverage, currency);
+        let adding = margin::Adding {
+            symbol: ticket.symbol,
+            side: ticket.side,
+            volume: ticket.volume,
+            contract_size: instrument.contract_size,
+            basis: &margin,
+        };
+        let increase = margin::increase(&self.account.positions, &adding, leverage, currency);
         let increase = increase.ok_or(AccountRejection::Overflow)?;
         if increase > Decimal::ZERO {
             let required = increase.checked_add(commission);
@@ -201,7 +208,7 @@ impl<'a> Book<'a> {
     /// `tradable + unrealised − held − used margin`. Unknown while a position has no quote.
     fn free_margin(&self) -> Result<Decimal, AccountRejection> {
         let (market, rules) = (self.context.market, self.context.rules);
-        let (currency, leverage) = (self.terms.currency, self.terms.leverage);
+        let (currency, leverage) = (self.terms.currency, self.leverage());
         let account = self.account;
         let mut equity = account.funds.tradable(self.terms.kind);
         for position in &account.positions {

@@ -230,7 +230,11 @@ fn opposite_positions_stand_side_by_side() {
         .then(&FILLED)
         .and(|desk| {
             assert_eq!(desk.account.positions.len(), 2);
-            assert_eq!(desk.figures().used_margin, dec("2200.10"));
+            assert_eq!(
+                desk.figures().used_margin,
+                dec("0"),
+                "they cover each other"
+            );
             assert_eq!(
                 desk.figures().unrealised,
                 Some(dec("-20")),

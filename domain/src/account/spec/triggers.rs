@@ -152,7 +152,7 @@ fn a_trigger_that_free_margin_no_longer_covers_is_rejected() {
         .then(&["OrderTriggered", "OrderFilled", "PositionOpened"]);
     given(trader())
         .when(buy("EURUSD", "5").placed("o1"))
-        .when(sell("EURUSD", "5").stop("1.09").placed("o2"))
+        .when(sell("EURUSD", "11").stop("1.09").placed("o2"))
         .when(quote("EURUSD", "1.0899", "1.09"))
         .then_facts(&["OrderTriggered", "OrderRejected"])
         .then_rejected("insufficient_margin")

@@ -1,22 +1,29 @@
-//! The desk: accounts, market, trigger book and timer, and the order in which things happen within
-//! one tick. Shards and scenarios run this very code; they differ in where decisions go.
+//! The desk: accounts, market, trigger book and timers, and the order in which things happen
+//! within one tick. Shards and scenarios run this very code; they differ in where decisions go.
 //!
-//! Within a tick: quote taken in, orders whose time has come expire, triggers until none remains;
-//! commands that were waiting come after it, from the caller.
+//! Within a tick: quote taken in, orders whose time has come expire, rollovers that are due,
+//! triggers until none remains ([`Desk::quote`]); then the commands that were waiting, from the
+//! caller; then margin call and stop-out ([`Desk::evaluate`]).
 
-use std::collections::HashMap;
+mod act;
+mod calendar;
+mod margin_watch;
+mod terms;
+#[cfg(test)]
+mod tests;
+mod watches;
 
+use std::{collections::HashMap, sync::Arc};
+
+use chrono::NaiveDate;
 use daybook_domain::{
-    Account, AccountCommand, AccountEvent, AccountId, DealId, Market, OrderId, PositionId, Quote,
-    Rules, Symbol, Timestamp,
-    account::{Context, Decision},
+    Account, AccountCommand, AccountId, Market, Quote, Rules, Symbol, Timestamp, account::Decision,
 };
 use uuid::Uuid;
 
-use crate::{
-    trigger_book::{Kind, Waiter},
-    watches::Watches,
-};
+pub use self::terms::TermsHistory;
+use self::{calendar::Calendar, margin_watch::MarginWatch, watches::Watches};
+use crate::trigger_book::Kind;
 
 /// Why the desk decided something by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +32,8 @@ pub enum Cause {
     Trigger(Kind),
     /// An order's time ran out.
     Expiry,
+    /// A trading day ended.
+    Rollover,
 }
 
 /// A decision that the desk made by itself.
@@ -50,11 +59,16 @@ pub trait Ledger {
     fn next_id(&mut self) -> Uuid;
     /// Takes down a decision that the desk has applied.
     fn record(&mut self, act: Act<'_>);
+    /// Deciding panicked. The account is not at the desk any longer, and nothing of it is watched:
+    /// the same quote would only make it panic again.
+    fn quarantined(&mut self, account_id: AccountId, command: &AccountCommand);
 }
 
 struct Seated {
     id: AccountId,
     account: Account,
+    /// The first trading day whose rollover it has not seen.
+    due_from: NaiveDate,
 }
 
 /// Accounts under one market. Decisions are applied at once; whether they last is the caller's
@@ -67,12 +81,16 @@ pub struct Desk {
     free: Vec<u32>,
     numbers: HashMap<AccountId, u32>,
     watches: Watches,
+    margin: MarginWatch,
+    calendar: Calendar,
+    history: Arc<TermsHistory>,
 }
 
 impl Desk {
-    /// A desk without accounts.
+    /// A desk without accounts, whose instruments never had other terms.
     #[must_use]
     pub fn new(market: Market, rules: Rules) -> Self {
+        let history = Arc::new(TermsHistory::of(market.instruments().cloned()));
         Self {
             market,
             rules,
@@ -80,6 +98,20 @@ impl Desk {
             free: Vec::new(),
             numbers: HashMap::new(),
             watches: Watches::default(),
+            margin: MarginWatch::default(),
+            calendar: Calendar::default(),
+            history,
+        }
+    }
+
+    /// The same, with the terms of former days, for rollovers that were missed. Those up to
+    /// `rolled` were not.
+    #[must_use]
+    pub fn with_history(self, history: Arc<TermsHistory>, rolled: Option<NaiveDate>) -> Self {
+        Self {
+            history,
+            calendar: Calendar::after(rolled),
+            ..self
         }
     }
 
@@ -102,17 +134,28 @@ impl Desk {
         Some(&self.seated(*number)?.account)
     }
 
-    /// Levels watched, in all.
+    /// Levels of orders and protections watched, in all.
     #[must_use]
     pub fn levels(&self) -> usize {
         self.watches.len()
     }
 
-    /// Seats an account and watches its levels. Call [`Desk::settle`] afterwards: the market may
-    /// have passed them meanwhile.
+    /// Levels of accounts' margin watched, in all.
+    #[must_use]
+    pub fn margin_levels(&self) -> usize {
+        self.margin.len()
+    }
+
+    /// Seats an account and watches its levels. Call [`Desk::prepare`], [`Desk::settle`] and
+    /// [`Desk::evaluate`] afterwards: market and time may have passed them meanwhile.
     pub fn seat(&mut self, id: AccountId, account: Account) {
         self.unseat(id);
-        let seated = Box::new(Seated { id, account });
+        let due_from = self.calendar.first_due(&account);
+        let seated = Box::new(Seated {
+            id,
+            account,
+            due_from,
+        });
         let number = match self.free.pop() {
             Some(number) => number,
             None => {
@@ -123,6 +166,7 @@ impl Desk {
         };
         self.watches
             .watch_account(number, &seated.account, &self.market);
+        self.margin.mark(number);
         self.seats[number as usize] = Some(seated);
         self.numbers.insert(id, number);
     }
@@ -133,32 +177,45 @@ impl Desk {
         let seated = self.seats[number as usize].take()?;
         self.watches
             .unwatch_account(number, &seated.account, &self.market);
+        self.margin.forget(number);
         self.free.push(number);
         Some(seated.account)
     }
 
-    /// One tick: takes the quote in, expires what is due, and triggers until none remains.
+    /// The part of a tick before the commands that were waiting. Call [`Desk::evaluate`] after
+    /// these.
     pub fn quote(&mut self, quote: Quote, at: Timestamp, ledger: &mut impl Ledger) {
         let before = self.market.quote(quote.symbol).copied();
         let taken_in = self.market.take_in(quote, &self.rules);
-        self.expire(at, ledger);
+        self.advance(at, ledger);
         if !taken_in {
             return;
         }
         let seats = &self.seats;
-        self.watches.unpark(quote.symbol, &self.market, |number| {
+        self.watches.unpark(&quote, &self.market, |number| {
             let seated = seats.get(number as usize)?.as_ref()?;
             Some(&seated.account)
         });
         self.trigger(quote.symbol, before.as_ref(), at, ledger);
         self.settle(at, ledger);
+        self.margin.take_in(&quote);
     }
 
-    /// Expires orders whose time has come.
-    pub fn expire(&mut self, at: Timestamp, ledger: &mut impl Ledger) {
+    /// What time alone brings: orders expire, rollovers begin and go on, some accounts at a time.
+    pub fn advance(&mut self, at: Timestamp, ledger: &mut impl Ledger) {
         while let Some((number, order_id)) = self.watches.pop_expired(at) {
             let command = AccountCommand::ExpireOrder { order_id };
             self.act(number, &command, Cause::Expiry, at, ledger);
+        }
+        self.calendar.turn(at);
+        self.roll_over(at, ledger);
+    }
+
+    /// Brings one account up to date before something is decided on it: rollovers it has not seen.
+    /// It may not be at the desk any longer afterwards.
+    pub fn prepare(&mut self, id: AccountId, at: Timestamp, ledger: &mut impl Ledger) {
+        if let Some(number) = self.numbers.get(&id) {
+            self.catch_up(*number, at, ledger);
         }
     }
 
@@ -177,8 +234,9 @@ impl Desk {
         }
     }
 
-    /// Decides a command and applies it. None: no such account at this desk. The caller records
-    /// the decision, and then calls [`Desk::settle`].
+    /// Decides a command and applies it. None: no such account at this desk. Call
+    /// [`Desk::prepare`] before it; the caller records the decision, and then calls
+    /// [`Desk::settle`] and [`Desk::evaluate`].
     pub fn execute(
         &mut self,
         id: AccountId,
@@ -186,7 +244,7 @@ impl Desk {
         at: Timestamp,
     ) -> Option<Decision> {
         let number = *self.numbers.get(&id)?;
-        self.decide(number, command, at)
+        self.decide(number, command, None, at)
     }
 
     fn trigger(
@@ -200,97 +258,24 @@ impl Desk {
             return;
         };
         while let Some(waiter) = self.watches.pop_touched(&quote, before) {
-            let command = nomination(&waiter, ledger);
-            let cause = Cause::Trigger(waiter.kind);
-            if !self.act(waiter.account, &command, cause, at, ledger) {
-                // It stays, and is tried on the next quote: never again on this one.
-                self.watches.park(symbol, waiter);
+            let may_act = !self.rules.confirm_triggers || self.watches.take_confirmed(&waiter);
+            if may_act {
+                let command = act::nomination(&waiter, ledger);
+                let cause = Cause::Trigger(waiter.kind);
+                self.catch_up(waiter.account, at, ledger);
+                if self.act(waiter.account, &command, cause, at, ledger) {
+                    continue;
+                }
+            }
+            // It stays, and is tried on the next quote: never again on this one.
+            if let Some(Some(seated)) = self.seats.get(waiter.account as usize) {
+                self.watches
+                    .park(symbol, waiter, &seated.account, &self.market);
             }
         }
     }
 
-    /// Decides by itself. Says whether anything happened.
-    fn act(
-        &mut self,
-        number: u32,
-        command: &AccountCommand,
-        cause: Cause,
-        at: Timestamp,
-        ledger: &mut impl Ledger,
-    ) -> bool {
-        let Some(decision) = self.decide(number, command, at) else {
-            return false;
-        };
-        let Some(seated) = self.seated(number) else {
-            return false;
-        };
-        if decision.events.is_empty() {
-            return false;
-        }
-        ledger.record(Act {
-            account_id: seated.id,
-            account: &seated.account,
-            command,
-            cause,
-            decision: &decision,
-            at,
-        });
-        true
-    }
-
-    fn decide(&mut self, number: u32, command: &AccountCommand, at: Timestamp) -> Option<Decision> {
-        let seated = self.seats.get_mut(number as usize)?.as_mut()?;
-        let context = Context {
-            at,
-            market: &self.market,
-            rules: &self.rules,
-        };
-        let account = &mut seated.account;
-        let decision = account.decide(command, &context);
-        apply(
-            &mut self.watches,
-            number,
-            account,
-            &decision.events,
-            &self.market,
-        );
-        Some(decision)
-    }
-
     fn seated(&self, number: u32) -> Option<&Seated> {
         self.seats.get(number as usize)?.as_deref()
-    }
-}
-
-fn apply(
-    watches: &mut Watches,
-    number: u32,
-    account: &mut Account,
-    events: &[AccountEvent],
-    market: &Market,
-) {
-    for event in events {
-        watches.unwatch_event(number, account, event, market);
-    }
-    for event in events {
-        account.evolve(event);
-    }
-    for event in events {
-        watches.watch_event(number, account, event, market);
-    }
-}
-
-fn nomination(waiter: &Waiter, ledger: &mut impl Ledger) -> AccountCommand {
-    let deal_id = DealId(ledger.next_id());
-    match waiter.kind {
-        Kind::Order => AccountCommand::TriggerOrder {
-            order_id: OrderId(waiter.id),
-            deal_id,
-            position_id: PositionId(ledger.next_id()),
-        },
-        Kind::StopLoss | Kind::TakeProfit => AccountCommand::TriggerProtection {
-            position_id: PositionId(waiter.id),
-            deal_id,
-        },
     }
 }

@@ -11,7 +11,7 @@ use daybook_domain::{
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use crate::desk::{Act, Desk, Ledger};
+use super::{Act, Desk, Ledger};
 
 const ID: AccountId = AccountId(Uuid::from_u128(7));
 
@@ -33,6 +33,10 @@ impl Ledger for Book {
         self.acts += 1;
         self.events.extend(act.decision.events.iter().cloned());
     }
+
+    fn quarantined(&mut self, account_id: AccountId, command: &AccountCommand) {
+        panic!("deciding {command:?} on {account_id} panicked");
+    }
 }
 
 struct Played {
@@ -45,10 +49,12 @@ struct Played {
 
 impl Played {
     fn execute(&mut self, command: &AccountCommand, at: Timestamp) -> bool {
-        self.desk.expire(at, &mut self.book);
+        self.desk.advance(at, &mut self.book);
+        self.desk.prepare(ID, at, &mut self.book);
         let decision = self.desk.execute(ID, command, at).unwrap();
         self.book.events.extend(decision.events.iter().cloned());
         self.desk.settle(at, &mut self.book);
+        self.desk.evaluate(at, &mut self.book);
         decision.refusal.is_none() && !decision.events.is_empty()
     }
 
@@ -72,6 +78,7 @@ fn play(history: &History, mut look: impl FnMut(&Played)) -> Played {
     played.desk.seat(ID, Account::default());
     for quote in world.quotes().collect::<Vec<_>>() {
         played.desk.quote(quote, world.at, &mut played.book);
+        played.desk.evaluate(world.at, &mut played.book);
     }
     for command in world.opening_commands(&history.opening) {
         played.execute(&command, world.at);
@@ -84,9 +91,13 @@ fn play(history: &History, mut look: impl FnMut(&Played)) -> Played {
             Step::Tick { .. } => {
                 for quote in world.quotes().collect::<Vec<_>>() {
                     played.desk.quote(quote, world.at, &mut played.book);
+                    played.desk.evaluate(world.at, &mut played.book);
                 }
             }
-            Step::Pause { .. } => played.desk.expire(world.at, &mut played.book),
+            Step::Pause { .. } => {
+                played.desk.advance(world.at, &mut played.book);
+                played.desk.evaluate(world.at, &mut played.book);
+            }
             Step::Ask(ask) => {
                 if let Some(command) = world.command(ask) {
                     played.asked += 1;

@@ -1,10 +1,17 @@
 //! Margin and the account's figures. Formulas: DOMAIN, "Money at work" and "Funds".
 
+mod hedged;
+mod thresholds;
+mod watch;
+
+pub use hedged::{Adding, Legs, checked_used_margin, increase, symbol_margin, used_margin};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
+pub use thresholds::Thresholds;
+pub use watch::{Watch, watch};
 
 use crate::{
-    AccountRejection, Currency, Instrument, Market, Symbol,
+    AccountRejection, Currency, Instrument, Market,
     account::{AccountKind, Funds, Position, event::MarginBasis},
     instrument::AssetClass,
     market::Rate,
@@ -41,7 +48,7 @@ pub struct FiguresInput<'a> {
     pub kind: AccountKind,
     /// The account's currency.
     pub currency: Currency,
-    /// 1:`leverage`.
+    /// 1:`leverage`, the account's own limit taken into account ([`crate::Account::leverage`]).
     pub leverage: u32,
     /// The group whose terms it deals under.
     pub group: Option<&'a str>,
@@ -99,14 +106,13 @@ pub fn level(usable: Decimal, used_margin: Decimal) -> Option<Decimal> {
     Some(rounded)
 }
 
-/// Required margin of one position, rounded: `notional · R / min(L_account, L_instrument)`.
+/// Required margin of one position by itself, rounded: `notional · R / min(L_account,
+/// L_instrument)`. What opposite positions of its symbol set off is not in it.
 ///
-/// # Panics
-/// When the margin does not fit 28 digits. No position opens whose margin does not.
+/// A margin that does not fit 28 digits is the largest number: no position opens with one.
 #[must_use]
 pub fn position_margin(position: &Position, leverage: u32, currency: Currency) -> Decimal {
-    required(&position.margin, position.volume, leverage, currency)
-        .expect("invariant: the margin was computed when the position opened")
+    required(&position.margin, position.volume, leverage, currency).unwrap_or(Decimal::MAX)
 }
 
 /// Margin of a volume on a basis, rounded to the minor unit. None when it does not fit 28 digits.
@@ -118,56 +124,15 @@ pub fn required(
     currency: Currency,
 ) -> Option<Decimal> {
     let divisor = Decimal::from(leverage.min(basis.max_leverage));
-    let margin = volume
-        .checked_mul(basis.notional_per_lot)?
-        .checked_mul(basis.margin_rate)?
-        .checked_div(divisor)?;
+    let margin = weighted(basis, volume)?.checked_div(divisor)?;
     Some(currency.round(margin))
 }
 
-/// Margin in use, over all symbols.
-#[must_use]
-pub fn used_margin(positions: &[Position], leverage: u32, currency: Currency) -> Decimal {
-    let is_first_of_its_symbol = |index: usize| {
-        let symbol = positions[index].symbol;
-        positions[..index]
-            .iter()
-            .all(|other| other.symbol != symbol)
-    };
-    (0..positions.len())
-        .filter(|index| is_first_of_its_symbol(*index))
-        .map(|index| symbol_margin(positions, positions[index].symbol, leverage, currency))
-        .sum()
-}
-
-/// Margin in use by the positions of one symbol, both directions. Every rule that sets one
-/// position off against another belongs here, because margin never crosses symbols.
-#[must_use]
-pub fn symbol_margin(
-    positions: &[Position],
-    symbol: Symbol,
-    leverage: u32,
-    currency: Currency,
-) -> Decimal {
-    let of_symbol = positions
-        .iter()
-        .filter(|position| position.symbol == symbol);
-    of_symbol
-        .map(|position| position_margin(position, leverage, currency))
-        .sum()
-}
-
-/// What margin in use grows by when a position of `volume` on `basis` opens. Every position has
-/// its own margin for now; what is set off within a symbol will lessen this.
-/// None when it does not fit 28 digits.
-#[must_use]
-pub fn increase(
-    basis: &MarginBasis,
-    volume: Decimal,
-    leverage: u32,
-    currency: Currency,
-) -> Option<Decimal> {
-    required(basis, volume, leverage, currency)
+/// `V · notional · R`, in the account's currency: a margin before it is divided by the leverage.
+fn weighted(basis: &MarginBasis, volume: Decimal) -> Option<Decimal> {
+    volume
+        .checked_mul(basis.notional_per_lot)?
+        .checked_mul(basis.margin_rate)
 }
 
 /// What one lot of a deal is worth in the account's currency, and the rate that says so.
