@@ -60,6 +60,8 @@ pub struct ProtectionTriggers {
     pub stop_loss: Option<Trigger>,
     /// A limit on the closing side.
     pub take_profit: Option<Trigger>,
+    /// Where a stop loss that trails moves next: the market has gained a step on it.
+    pub trailing: Option<Trigger>,
 }
 
 impl Trigger {
@@ -140,7 +142,21 @@ pub fn protection_triggers(position: &Position, instrument: &Instrument) -> Prot
         take_profit: position
             .take_profit
             .map(|level| Trigger::limit(closing, level, instrument)),
+        trailing: trailing_level(position, instrument)
+            .map(|level| Trigger::limit(closing, level, instrument)),
     }
+}
+
+/// The closing price at which a stop loss moves next: `stop_loss + distance + step` (long),
+/// `stop_loss − distance − step` (short). None where nothing trails, or no price lies there.
+fn trailing_level(position: &Position, instrument: &Instrument) -> Option<Decimal> {
+    let (stop_loss, distance) = position.stop_loss.zip(position.trailing_distance)?;
+    let ahead = distance.checked_add(instrument.trailing_step().max(instrument.point()))?;
+    let level = match position.side {
+        Side::Buy => stop_loss.checked_add(ahead)?,
+        Side::Sell => stop_loss.checked_sub(ahead)?,
+    };
+    (level > Decimal::ZERO).then_some(level)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::{
     Account, AccountEvent, AccountTerms, Order, OrderLevels, Position, Ticket, event::ClosingDeal,
 };
-use crate::{OrderId, PositionId};
+use crate::{OrderId, PositionId, Timestamp};
 
 impl Account {
     /// Applies one fact. A stored event that cannot follow this state is corruption: it panics.
@@ -16,25 +16,7 @@ impl Account {
             self.funds.apply(change);
         }
         match event {
-            AccountEvent::AccountOpened {
-                client_id,
-                number,
-                kind,
-                mode,
-                currency,
-                leverage,
-                at,
-            } => {
-                self.terms = Some(AccountTerms {
-                    client_id: *client_id,
-                    number: *number,
-                    kind: *kind,
-                    mode: *mode,
-                    currency: *currency,
-                    leverage: *leverage,
-                    opened_at: *at,
-                });
-            }
+            AccountEvent::AccountOpened { .. } => self.begin(event),
             AccountEvent::FundsAdjusted { funds, .. } => self.count_flow(funds),
             AccountEvent::OrderPlaced { .. }
             | AccountEvent::OrderRejected { .. }
@@ -78,23 +60,8 @@ impl Account {
                 order_id,
                 ticket,
                 at,
-            } => {
-                self.place(Order {
-                    order_id: *order_id,
-                    ticket: Ticket::clone(ticket),
-                    triggered: false,
-                    placed_at: *at,
-                });
-                self.risk.count_order(*at);
-            }
-            AccountEvent::OrderRejected { order_id, at, .. } => {
-                // Refused at placement it never worked; refused at its trigger it did.
-                if self.order(*order_id).is_none() {
-                    self.risk.count_order(*at);
-                }
-                self.orders.retain(|order| order.order_id != *order_id);
-                release_if_empty(&mut self.orders);
-            }
+            } => self.place(*order_id, ticket, *at),
+            AccountEvent::OrderRejected { order_id, at, .. } => self.reject(*order_id, *at),
             AccountEvent::OrderModified {
                 order_id, from, to, ..
             } => self.working(*order_id).modify(from, to),
@@ -146,13 +113,52 @@ impl Account {
         );
     }
 
-    fn place(&mut self, order: Order) {
-        let id = order.order_id;
+    fn begin(&mut self, event: &AccountEvent) {
+        let AccountEvent::AccountOpened {
+            client_id,
+            number,
+            kind,
+            mode,
+            currency,
+            leverage,
+            at,
+        } = event
+        else {
+            unreachable!("invariant: only called with the event that it takes apart")
+        };
+        self.terms = Some(AccountTerms {
+            client_id: *client_id,
+            number: *number,
+            kind: *kind,
+            mode: *mode,
+            currency: *currency,
+            leverage: *leverage,
+            opened_at: *at,
+        });
+    }
+
+    fn place(&mut self, order_id: OrderId, ticket: &Ticket, at: Timestamp) {
         assert!(
-            self.order(id).is_none(),
-            "corrupt stream: {id} placed twice"
+            self.order(order_id).is_none(),
+            "corrupt stream: {order_id} placed twice"
         );
+        let order = Order {
+            order_id,
+            ticket: ticket.clone(),
+            triggered: false,
+            placed_at: at,
+        };
         push_compact(&mut self.orders, order);
+        self.risk.count_order(at);
+    }
+
+    fn reject(&mut self, order_id: OrderId, at: Timestamp) {
+        // Refused at placement it never worked; refused at its trigger it did.
+        if self.order(order_id).is_none() {
+            self.risk.count_order(at);
+        }
+        self.orders.retain(|order| order.order_id != order_id);
+        release_if_empty(&mut self.orders);
     }
 
     fn open(&mut self, event: &AccountEvent) {

@@ -21,6 +21,7 @@ mod spec;
 pub use command::{AccountCommand, Change, CloseFilter, OrderChanges};
 pub use controls::{Controls, Limits};
 pub use cqrs::{AccountServices, EVENT_VERSION};
+pub use decide::Preview;
 pub use event::AccountEvent;
 pub use funds::AMOUNT_MAX;
 pub use order::{Order, OrderLevels, OrderType, Ticket, TimeInForce};

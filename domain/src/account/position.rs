@@ -160,12 +160,24 @@ impl Position {
         }
     }
 
-    /// An opening deal is undone: its lots go.
+    /// An opening deal is undone: its lots go, and with them the swap that they accrued. The volume
+    /// is zero where nothing is left.
     ///
     /// # Panics
-    /// As [`Position::lessen`].
+    /// When a share or an average does not fit 28 digits.
     pub fn bust(&mut self, bust: &BustedDeal) {
-        self.lessen(bust.volume_removed);
+        let vanished = self.swap.checked_mul(bust.volume_removed);
+        let vanished = vanished.and_then(|product| product.checked_div(self.volume));
+        let vanished = vanished.expect("invariant: accrued swap is small money");
+        self.swap -= bust.funds.currency.round(vanished);
+        self.commission -= bust.commission;
+        self.volume -= bust.volume_removed;
+        if let Some(cost) = &mut self.cost {
+            *cost -= bust.cost_removed;
+            if !self.volume.is_zero() {
+                self.open_price = average(*cost, self.volume);
+            }
+        }
     }
 
     /// A rollover's swap accrues.

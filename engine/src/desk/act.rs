@@ -10,6 +10,19 @@ use daybook_domain::{
 use super::{Act, Cause, Desk, Ledger, margin_watch, watches::Watches};
 use crate::trigger_book::{Kind, Waiter};
 
+/// What came of a decision that the desk wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Acted {
+    /// Something happened.
+    Yes,
+    /// Nothing was to be said.
+    No,
+    /// It cannot be said yet.
+    Refused,
+    /// The account is not at the desk any longer.
+    Gone,
+}
+
 impl Desk {
     /// Decides by itself, on the desk's own market. Says whether anything happened.
     pub(super) fn act(
@@ -20,7 +33,7 @@ impl Desk {
         at: Timestamp,
         ledger: &mut impl Ledger,
     ) -> bool {
-        self.act_on(number, command, cause, None, at, ledger)
+        self.act_on(number, command, cause, None, at, ledger) == Acted::Yes
     }
 
     /// Decides by itself, on `market` if one is given. A panic costs the account its seat and
@@ -33,20 +46,23 @@ impl Desk {
         market: Option<&Market>,
         at: Timestamp,
         ledger: &mut impl Ledger,
-    ) -> bool {
+    ) -> Acted {
         let decide = AssertUnwindSafe(|| self.decide(number, command, market, at));
         let Ok(decided) = catch_unwind(decide) else {
             if let Some(id) = self.seated(number).map(|seated| seated.id) {
                 self.unseat(id);
                 ledger.quarantined(id, command);
             }
-            return false;
+            return Acted::Gone;
         };
         let (Some(decision), Some(seated)) = (decided, self.seated(number)) else {
-            return false;
+            return Acted::Gone;
         };
         if decision.events.is_empty() {
-            return false;
+            return match decision.refusal {
+                Some(_) => Acted::Refused,
+                None => Acted::No,
+            };
         }
         ledger.record(Act {
             account_id: seated.id,
@@ -56,7 +72,7 @@ impl Desk {
             decision: &decision,
             at,
         });
-        true
+        Acted::Yes
     }
 
     pub(super) fn decide(

@@ -2,17 +2,23 @@
 //!
 //! An account sees every day once, in order, before anything else is decided on it; the others
 //! follow some at a time, so that a desk full of accounts still takes its quotes. What a day
-//! charges is idempotent in the domain: being asked twice does no harm.
+//! charges is idempotent in the domain: being asked twice does no harm. What cannot be charged yet,
+//! for want of a quote, is asked about again.
 
-use chrono::{Days, NaiveDate, NaiveTime};
-use daybook_domain::{Account, AccountCommand, Timestamp, session::next_rollover};
+use chrono::{Days, Duration, NaiveDate};
+use daybook_domain::{
+    Account, AccountCommand, Timestamp,
+    session::{next_rollover, rollover_of, trading_day},
+};
 
-use super::{Cause, Desk, Ledger};
+use super::{Cause, Desk, Ledger, act::Acted};
 
 /// Accounts rolled over between two looks at quotes and commands.
 const SLICE: usize = 64;
 /// Seats looked at for them.
 const LOOKS: usize = 8_192;
+/// Pause before those are asked again who could not be charged.
+const RETRY_AFTER: Duration = Duration::seconds(1);
 
 /// Where the desk stands between two rollovers.
 #[derive(Debug, Default)]
@@ -22,6 +28,8 @@ pub(super) struct Calendar {
     next: Option<Timestamp>,
     /// The seat to look at next; none when everybody has seen the day.
     cursor: Option<usize>,
+    /// Somebody could not be charged: when to go through all seats again.
+    retry_at: Option<Timestamp>,
     /// Days up to this one were rolled over before the desk was there.
     rolled: Option<NaiveDate>,
 }
@@ -37,11 +45,15 @@ impl Calendar {
     /// Turns the page when a rollover has passed.
     pub(super) fn turn(&mut self, at: Timestamp) {
         if self.next.is_some_and(|next| at < next) {
+            let is_over = self.cursor.is_none() && self.retry_at.is_some_and(|retry| at >= retry);
+            if is_over {
+                self.retry_at = None;
+                self.cursor = Some(0);
+            }
             return;
         }
-        let next = next_rollover(at);
-        self.ended = day_of(next).pred_opt();
-        self.next = Some(next);
+        self.ended = trading_day(at).pred_opt();
+        self.next = Some(next_rollover(at));
         self.cursor = Some(0);
     }
 
@@ -50,7 +62,7 @@ impl Calendar {
         let positions = account.positions.iter();
         let swaps = positions.map(|position| match position.swap_day {
             Some(day) => following(day),
-            None => day_of(next_rollover(position.opened_at)),
+            None => trading_day(position.opened_at),
         });
         let started = account.risk.day.iter().map(|day| day.day);
         let first = swaps.chain(started).min().unwrap_or(NaiveDate::MIN);
@@ -63,7 +75,8 @@ impl Desk {
     /// The last trading day whose rollover every account at the desk has seen.
     #[must_use]
     pub fn rolled_through(&self) -> Option<NaiveDate> {
-        self.calendar.ended.filter(|_| !self.is_rolling())
+        let is_done = !self.is_rolling() && self.calendar.retry_at.is_none();
+        self.calendar.ended.filter(|_| is_done)
     }
 
     /// Whether accounts wait for their rollover.
@@ -102,21 +115,21 @@ impl Desk {
         while let Some(day) = self.next_due(number, ended) {
             was_due = true;
             let command = AccountCommand::RollOver { day };
-            let instant = rollover_of(day);
-            let market = self.history.market_at(instant, &self.market);
-            self.act_on(
-                number,
-                &command,
-                Cause::Rollover,
-                market.as_ref(),
-                at,
-                ledger,
-            );
+            let market = self.history.market_at(rollover_of(day), &self.market);
+            let cause = Cause::Rollover;
+            match self.act_on(number, &command, cause, market.as_ref(), at, ledger) {
+                Acted::Yes | Acted::No => self.saw(number, day),
+                Acted::Refused => {
+                    self.calendar.retry_at.get_or_insert(at + RETRY_AFTER);
+                    break;
+                }
+                Acted::Gone => break,
+            }
         }
         was_due
     }
 
-    /// The next day that an account has to see, which it has seen from now on.
+    /// The next day that an account has to see. One that holds nothing has seen them all.
     fn next_due(&mut self, number: u32, ended: NaiveDate) -> Option<NaiveDate> {
         let seated = self.seats.get_mut(number as usize)?.as_mut()?;
         if seated.due_from > ended {
@@ -124,25 +137,21 @@ impl Desk {
         }
         let account = &seated.account;
         if !account.positions.is_empty() {
-            let day = seated.due_from;
-            seated.due_from = following(day);
-            return Some(day);
+            return Some(seated.due_from);
+        }
+        // Nothing is charged on days without positions: the day that begins now is all that counts.
+        if account.risk.day.is_some() {
+            return Some(ended);
         }
         seated.due_from = following(ended);
-        // Nothing is charged on days without positions: the day that begins now is all that counts.
-        account.risk.day.is_some().then_some(ended)
+        None
     }
-}
 
-/// The New York date of a rollover. It is at 21:00 or 22:00 UTC of that very date.
-fn day_of(rollover: Timestamp) -> NaiveDate {
-    rollover.date_naive()
-}
-
-/// The instant at which a trading day ends.
-fn rollover_of(day: NaiveDate) -> Timestamp {
-    const NOON: NaiveTime = NaiveTime::from_hms_opt(12, 0, 0).expect("noon is a time");
-    next_rollover(day.and_time(NOON).and_utc())
+    fn saw(&mut self, number: u32, day: NaiveDate) {
+        if let Some(Some(seated)) = self.seats.get_mut(number as usize) {
+            seated.due_from = following(day);
+        }
+    }
 }
 
 fn following(day: NaiveDate) -> NaiveDate {

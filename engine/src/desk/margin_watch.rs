@@ -7,7 +7,8 @@
 //! account then waits for the next quote of that symbol, and does nothing until then.
 
 use daybook_domain::{
-    Account, AccountEvent, Market, Quote, Rules, Symbol, Timestamp, triggers::Trigger,
+    Account, AccountEvent, Market, Quote, Rules, Timestamp,
+    margin::{self, Watch},
 };
 use uuid::Uuid;
 
@@ -17,7 +18,7 @@ use crate::trigger_book::{Kind, TriggerBook, Waiter};
 /// What is watched of one account.
 #[derive(Default)]
 struct Watched {
-    levels: Box<[(Symbol, Trigger)]>,
+    levels: Box<[Watch]>,
     is_marked: bool,
 }
 
@@ -71,8 +72,9 @@ impl MarginWatch {
 
     fn unwatch(&mut self, number: u32) {
         let levels = std::mem::take(&mut self.watched_mut(number).levels);
-        for (symbol, trigger) in levels {
-            self.book.remove(symbol, &trigger, &waiter(number));
+        for level in levels {
+            self.book
+                .remove(level.symbol, &level.trigger, &waiter(number));
         }
     }
 
@@ -80,9 +82,10 @@ impl MarginWatch {
     fn watch(&mut self, number: u32, account: &Account, market: &Market, rules: &Rules) {
         self.unwatch(number);
         self.watched_mut(number).is_marked = false;
-        let levels = levels(account, market, rules);
-        for (symbol, trigger) in &levels {
-            self.book.insert(*symbol, trigger, waiter(number));
+        let levels = margin::watch(account, market, rules);
+        for level in &levels {
+            self.book
+                .insert(level.symbol, &level.trigger, waiter(number));
         }
         self.watched_mut(number).levels = levels.into();
     }
@@ -126,10 +129,6 @@ impl Desk {
     pub fn has_marked(&self) -> bool {
         !self.margin.marked.is_empty()
     }
-}
-
-fn levels(_account: &Account, _market: &Market, _rules: &Rules) -> Vec<(Symbol, Trigger)> {
-    Vec::new()
 }
 
 /// Whether evaluating an account can lead to anything at all.

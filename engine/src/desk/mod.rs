@@ -7,6 +7,8 @@
 
 mod act;
 mod calendar;
+#[cfg(test)]
+mod day_tests;
 mod margin_watch;
 mod terms;
 #[cfg(test)]

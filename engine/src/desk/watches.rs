@@ -279,6 +279,7 @@ impl<'a> Terms<'a> {
         let levels = [
             (triggers.stop_loss, Kind::StopLoss),
             (triggers.take_profit, Kind::TakeProfit),
+            (triggers.trailing, Kind::Trailing),
         ];
         let set = |(level, kind): (Option<Trigger>, Kind)| Some((level?, kind));
         levels.into_iter().filter_map(set)

@@ -1,21 +1,23 @@
-//! Filling an order: what it costs, whether free margin covers it, and the facts it leaves.
+//! Filling an order: what it costs, whether limits and free margin permit it, and the facts it
+//! leaves.
 
 use rust_decimal::Decimal;
 
-use super::Book;
+use super::{
+    Book, Found,
+    entry::Entry,
+    netting::{Effect, deal_of},
+    position::ended,
+};
 use crate::{
-    AccountEvent, AccountRejection, DealId, Instrument, Money, OrderId, PositionId, Quote,
+    AccountEvent, AccountRejection, DealId, Instrument, OrderId, PositionId, Quote,
     account::{
         Ticket,
-        event::{CancelReason, FundsChange, MarginBasis},
+        event::{CancelReason, ClosingDeal},
     },
-    commission::commission,
     execution::Execution,
-    instrument::Availability,
-    margin,
     market::Rate,
     price::DealPrice,
-    profit,
 };
 
 /// An order about to be dealt at a price.
@@ -30,80 +32,76 @@ pub(super) struct Fill<'a> {
     pub(super) price: DealPrice,
 }
 
-/// Free margin covered this fill when it was checked. Only [`Book::cover`] makes one.
-pub(super) struct Covered<'a> {
-    fill: Fill<'a>,
-    margin: MarginBasis,
-    execution: Execution,
-    funds: FundsChange,
+/// What an order would do: computed, and not yet permitted.
+pub(super) struct Draft<'a> {
+    pub(super) fill: Fill<'a>,
+    pub(super) effect: Effect<'a>,
+    /// The deal that takes lots off the opposite position of a netting account.
+    pub(super) closing: Option<Box<ClosingDeal>>,
+    /// The deal that adds lots.
+    pub(super) entry: Option<Entry>,
+}
+
+/// Limits and free margin permitted this fill when it was checked. Only [`Book::cover`] makes one.
+pub(super) struct Covered<'a>(Draft<'a>);
+
+impl Draft<'_> {
+    /// Commission of all deals, in the account's currency. None beyond 28 digits.
+    pub(super) fn commission(&self) -> Option<Decimal> {
+        let closing = self.closing.as_ref();
+        let closing = closing.map_or(Decimal::ZERO, |deal| deal.execution.commission);
+        let entry = self.entry.as_ref();
+        closing.checked_add(entry.map_or(Decimal::ZERO, |entry| entry.execution.commission))
+    }
 }
 
 impl<'a> Book<'a> {
-    /// Whether a position may be opened in this instrument at all.
-    pub(super) fn openable(&self, instrument: &Instrument) -> Result<(), AccountRejection> {
-        match instrument.availability {
-            Availability::Enabled => Ok(()),
-            Availability::CloseOnly => Err(AccountRejection::CloseOnly(instrument.symbol)),
-            Availability::Disabled => Err(AccountRejection::InstrumentDisabled(instrument.symbol)),
-        }
+    /// The facts of a fill, if it is permitted.
+    pub(super) fn deal(&self, fill: Fill<'a>) -> Found {
+        let covered = self.cover(self.draft(fill)?)?;
+        Ok(self.filled(covered))
     }
 
-    /// Checks that the account may have one more position, and that
+    /// Computes what an order does, whether or not it may.
+    pub(super) fn draft(&self, fill: Fill<'a>) -> Result<Draft<'a>, AccountRejection> {
+        let effect = self.effect(fill.ticket);
+        let (closing, entry) = match effect {
+            Effect::Opens | Effect::Increases(_) => {
+                let entry = self.entry(&fill, effect, None)?;
+                (None, Some(entry))
+            }
+            Effect::Reduces(position) => {
+                let named = (fill.deal_id, fill.ticket.volume);
+                (Some(self.netting_deal(&fill, position, named)?), None)
+            }
+            Effect::Reverses(position) => {
+                let named = (deal_of(fill.deal_id, position.position_id), position.volume);
+                let closing = self.netting_deal(&fill, position, named)?;
+                let entry = self.entry(&fill, effect, Some(&closing))?;
+                (Some(closing), Some(entry))
+            }
+        };
+        Ok(Draft {
+            fill,
+            effect,
+            closing,
+            entry,
+        })
+    }
+
+    /// Checks that the account may have what the order adds, and that
     /// `increase of used margin + commission ≤ free margin`; no increase, no refusal.
-    pub(super) fn cover(&self, fill: Fill<'a>) -> Result<Covered<'a>, AccountRejection> {
-        let open = self.account.positions.len();
-        if open >= self.context.rules.positions_max {
-            return Err(AccountRejection::MaxPosition(open));
-        }
-        let Fill {
-            ticket,
-            instrument,
-            price,
-            ..
-        } = fill;
-        let (market, rules) = (self.context.market, self.context.rules);
-        let (currency, leverage) = (self.terms.currency, self.leverage());
-        let notional = margin::notional(instrument, price.price, ticket.side, currency, market)?;
-        // What could not be valued afterwards could not be closed either.
-        margin::rate(market, instrument.quote, currency, ticket.side)?;
-        let commission = commission(
-            instrument,
-            ticket.volume,
-            &notional,
-            ticket.side,
-            currency,
-            (market, rules),
-        )?;
-        let margin = MarginBasis {
-            notional_per_lot: notional.per_lot,
-            margin_rate: instrument.margin_rate_of(ticket.side),
-            max_leverage: instrument.max_leverage,
-            hedged_contract_size: instrument.hedged_contract_size,
+    pub(super) fn cover(&self, draft: Draft<'a>) -> Result<Covered<'a>, AccountRejection> {
+        let Some(entry) = &draft.entry else {
+            return Ok(Covered(draft));
         };
-        let adding = margin::Adding {
-            symbol: ticket.symbol,
-            side: ticket.side,
-            volume: ticket.volume,
-            contract_size: instrument.contract_size,
-            basis: &margin,
-        };
-        let increase = margin::increase(&self.account.positions, &adding, leverage, currency);
-        let increase = increase.ok_or(AccountRejection::Overflow)?;
-        if increase > Decimal::ZERO {
-            let required = increase.checked_add(commission);
+        self.check_room_for(draft.effect, draft.fill.instrument, &entry.position)?;
+        if entry.increase > Decimal::ZERO {
+            let due = draft.commission();
+            let required = due.and_then(|due| entry.increase.checked_add(due));
             self.check_covered(required.ok_or(AccountRejection::Overflow)?)?;
         }
-        let funds = self
-            .account
-            .funds
-            .settle(self.terms.kind, currency, -commission)?;
-        let execution = self.receipt(fill.quote, price, commission, &notional.rate)?;
-        Ok(Covered {
-            fill,
-            margin,
-            execution,
-            funds,
-        })
+        Ok(Covered(draft))
     }
 
     /// What a deal rested on.
@@ -128,49 +126,36 @@ impl<'a> Book<'a> {
         })
     }
 
-    /// The order is filled, its position open, and the rest of its OCO group cancelled.
+    /// The facts of a fill that was permitted.
     pub(super) fn filled(&self, covered: Covered<'_>) -> Vec<AccountEvent> {
-        let Covered {
-            fill,
-            margin,
-            execution,
-            funds,
-        } = covered;
-        let Ticket {
-            symbol,
-            side,
-            volume,
-            ..
-        } = *fill.ticket;
+        self.facts(covered.0)
+    }
+
+    /// The order is filled or netted, its position as it is then, and the rest of its OCO group
+    /// cancelled.
+    pub(super) fn facts(&self, draft: Draft<'_>) -> Vec<AccountEvent> {
         let at = self.context.at;
-        let opened = AccountEvent::PositionOpened {
-            position_id: fill.position_id,
-            order_id: fill.order_id,
-            deal_id: fill.deal_id,
-            symbol,
-            side,
-            volume,
-            open_price: execution.price,
-            contract_size: fill.instrument.contract_size,
-            margin,
-            commission: execution.commission,
-            stop_loss: fill.ticket.stop_loss,
-            take_profit: fill.ticket.take_profit,
-            trailing_distance: fill.ticket.trailing_distance,
-            at,
-        };
-        let filled = AccountEvent::OrderFilled {
-            order_id: fill.order_id,
-            deal_id: fill.deal_id,
-            position_id: fill.position_id,
-            symbol,
-            side,
-            volume,
-            execution: Box::new(execution),
-            funds,
-            at,
-        };
-        let mut events = vec![filled, opened];
+        let Draft {
+            fill,
+            effect,
+            closing,
+            entry,
+        } = draft;
+        let mut events = Vec::with_capacity(3);
+        if let Some(deal) = closing {
+            let netted = AccountEvent::OrderNetted {
+                order_id: fill.order_id,
+                deal_id: deal.deal_id,
+                position_id: deal.position_id,
+                volume: deal.volume,
+                at,
+            };
+            events.push(ended(deal, at));
+            events.extend(entry.is_none().then_some(netted));
+        }
+        if let Some(entry) = entry {
+            events.extend(entry.facts(&fill, effect, at));
+        }
         events.extend(self.siblings_cancelled(fill.order_id, fill.ticket));
         events
     }
@@ -191,36 +176,5 @@ impl<'a> Book<'a> {
                 reason: CancelReason::Oco,
                 at,
             })
-    }
-
-    fn check_covered(&self, required: Decimal) -> Result<(), AccountRejection> {
-        let currency = self.terms.currency;
-        let free = self.free_margin()?;
-        if required > free {
-            return Err(AccountRejection::InsufficientMargin {
-                required: Money::rounded(required, currency),
-                free: Money::rounded(free, currency),
-            });
-        }
-        Ok(())
-    }
-
-    /// `tradable + unrealised − held − used margin`. Unknown while a position has no quote.
-    fn free_margin(&self) -> Result<Decimal, AccountRejection> {
-        let (market, rules) = (self.context.market, self.context.rules);
-        let (currency, leverage) = (self.terms.currency, self.leverage());
-        let account = self.account;
-        let mut equity = account.funds.tradable(self.terms.kind);
-        for position in &account.positions {
-            let profit = profit::value(position, currency, account.group(), market, rules)?;
-            equity = equity
-                .checked_add(profit)
-                .ok_or(AccountRejection::Overflow)?;
-        }
-        let used = margin::used_margin(&account.positions, leverage, currency);
-        equity
-            .checked_sub(account.funds.held)
-            .and_then(|usable| usable.checked_sub(used))
-            .ok_or(AccountRejection::Overflow)
     }
 }

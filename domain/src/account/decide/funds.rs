@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use super::{Book, Found};
 use crate::{
     AccountCommand, AccountEvent, AccountRejection, Money, Timestamp,
-    account::{AccountTerms, Bucket, PositionMode, event::FundsChange},
+    account::{AccountTerms, Bucket, event::FundsChange},
 };
 
 /// The terms that an opening asks for; none of any other command.
@@ -38,11 +38,6 @@ pub(super) fn open(terms: Option<&AccountTerms>, asked: &AccountTerms) -> Found 
         return Err(AccountRejection::InvalidTerms(
             "leverage must be at least 1".to_owned(),
         ));
-    }
-    if asked.mode == PositionMode::Netting {
-        // Dealing as if it were hedging would be worse than a refusal.
-        let message = "netting accounts are not offered".to_owned();
-        return Err(AccountRejection::InvalidTerms(message));
     }
     let Some(terms) = terms else {
         return Ok(vec![AccountEvent::AccountOpened {

@@ -6,12 +6,15 @@
 mod close_all;
 mod close_by;
 mod correction;
+mod entry;
 mod evaluate;
 mod fill;
 mod funds;
 mod leverage;
+mod liquidation;
 mod netting;
 mod order;
+mod permit;
 mod position;
 mod preview;
 mod rollover;
@@ -21,8 +24,11 @@ mod stops;
 mod trailing;
 mod trigger;
 
+pub use preview::Preview;
+
 use super::{
-    Account, AccountCommand, AccountEvent, AccountRejection, AccountTerms, Context, Decision,
+    Account, AccountCommand, AccountCommand as Command, AccountEvent, AccountRejection,
+    AccountTerms, Context, Decision,
 };
 use crate::{Instrument, Quote, Symbol, market::in_session};
 
@@ -45,79 +51,7 @@ impl Account {
             terms,
             context: *context,
         };
-        match command {
-            AccountCommand::Open { .. } => unreachable!("invariant: answered above"),
-            AccountCommand::AdjustFunds {
-                bucket,
-                amount,
-                notes,
-                by,
-            } => book
-                .adjust_funds(*bucket, *amount, notes.as_deref(), by)
-                .into(),
-            AccountCommand::PlaceOrder {
-                order_id,
-                deal_id,
-                position_id,
-                ticket,
-            } => book.place(*order_id, *deal_id, *position_id, ticket),
-            AccountCommand::ModifyOrder { order_id, changes } => {
-                book.modify(*order_id, changes).into()
-            }
-            AccountCommand::CancelOrder { order_id } => book.cancel(*order_id).into(),
-            AccountCommand::ExpireOrder { order_id } => book.expire(*order_id).into(),
-            AccountCommand::ProtectPosition {
-                position_id,
-                stop_loss,
-                take_profit,
-                trailing_distance,
-            } => book
-                .protect(*position_id, *stop_loss, *take_profit, *trailing_distance)
-                .into(),
-            AccountCommand::ClosePosition {
-                position_id,
-                deal_id,
-                volume,
-            } => book.close(*position_id, *deal_id, *volume).into(),
-            AccountCommand::TriggerOrder {
-                order_id,
-                deal_id,
-                position_id,
-            } => book.trigger_order(*order_id, *deal_id, *position_id),
-            AccountCommand::TriggerProtection {
-                position_id,
-                deal_id,
-            } => book.trigger_protection(*position_id, *deal_id).into(),
-            AccountCommand::CloseBy {
-                position_id,
-                opposite_id,
-                deal_id,
-                opposite_deal_id,
-            } => book
-                .close_by([*position_id, *opposite_id], [*deal_id, *opposite_deal_id])
-                .into(),
-            AccountCommand::CloseAll { seed, symbol, only } => {
-                book.close_all(*seed, *symbol, *only)
-            }
-            AccountCommand::TrailStop { position_id } => book.trail(*position_id).into(),
-            AccountCommand::Evaluate { seed } => book.evaluate(*seed).into(),
-            AccountCommand::RollOver { day } => book.roll_over(*day).into(),
-            AccountCommand::ChangeLeverage { leverage, by } => {
-                book.change_leverage(*leverage, by).into()
-            }
-            AccountCommand::SetControls {
-                controls,
-                reason,
-                by,
-            } => book.set_controls(controls, reason.as_deref(), by).into(),
-            AccountCommand::BustDeal { deal, reason, by } => book.bust(deal, reason, by).into(),
-            AccountCommand::RepriceDeal {
-                deal,
-                price,
-                reason,
-                by,
-            } => book.reprice(deal, *price, reason, by).into(),
-        }
+        book.answer(command)
     }
 }
 
@@ -145,6 +79,74 @@ struct Book<'a> {
 }
 
 impl<'a> Book<'a> {
+    fn answer(&self, command: &Command) -> Decision {
+        match command {
+            Command::Open { .. } => unreachable!("invariant: answered above"),
+            Command::AdjustFunds {
+                bucket,
+                amount,
+                notes,
+                by,
+            } => Decision::from(self.adjust_funds(*bucket, *amount, notes.as_deref(), by)),
+            Command::PlaceOrder {
+                order_id,
+                deal_id,
+                position_id,
+                ticket,
+            } => self.place(*order_id, *deal_id, *position_id, ticket),
+            Command::ModifyOrder { order_id, changes } => self.modify(*order_id, changes).into(),
+            Command::CancelOrder { order_id } => self.cancel(*order_id).into(),
+            Command::ExpireOrder { order_id } => self.expire(*order_id).into(),
+            Command::ProtectPosition {
+                position_id,
+                stop_loss,
+                take_profit,
+                trailing_distance,
+            } => self
+                .protect(*position_id, *stop_loss, *take_profit, *trailing_distance)
+                .into(),
+            Command::ClosePosition {
+                position_id,
+                deal_id,
+                volume,
+            } => self.close(*position_id, *deal_id, *volume).into(),
+            Command::TriggerOrder {
+                order_id,
+                deal_id,
+                position_id,
+            } => self.trigger_order(*order_id, *deal_id, *position_id),
+            Command::TriggerProtection {
+                position_id,
+                deal_id,
+            } => self.trigger_protection(*position_id, *deal_id).into(),
+            Command::CloseBy {
+                position_id,
+                opposite_id,
+                deal_id,
+                opposite_deal_id,
+            } => self
+                .close_by([*position_id, *opposite_id], [*deal_id, *opposite_deal_id])
+                .into(),
+            Command::CloseAll { seed, symbol, only } => self.close_all(*seed, *symbol, *only),
+            Command::TrailStop { position_id } => self.trail(*position_id).into(),
+            Command::Evaluate { seed } => self.evaluate(*seed).into(),
+            Command::RollOver { day } => self.roll_over(*day).into(),
+            Command::ChangeLeverage { leverage, by } => self.change_leverage(*leverage, by).into(),
+            Command::SetControls {
+                controls,
+                reason,
+                by,
+            } => self.set_controls(controls, reason.as_deref(), by).into(),
+            Command::BustDeal { deal, reason, by } => self.bust(deal, reason, by).into(),
+            Command::RepriceDeal {
+                deal,
+                price,
+                reason,
+                by,
+            } => self.reprice(deal, *price, reason, by).into(),
+        }
+    }
+
     fn instrument(&self, symbol: Symbol) -> Result<&'a Instrument, AccountRejection> {
         let terms = self.context.market.terms(symbol, self.account.group());
         terms

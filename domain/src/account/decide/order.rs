@@ -62,21 +62,29 @@ impl<'a> Book<'a> {
             let message = format!("order {order_id} exists already");
             return Err(AccountRejection::InvalidOrder(message));
         }
-        self.openable(instrument)?;
+        let effect = self.effect(ticket);
+        self.check_permitted(effect, instrument)?;
         let quote = if deals_at_once(ticket) {
             Some(self.dealable(instrument)?)
         } else {
             self.reference_quote(instrument)?
         };
-        shape::check_volume(ticket.volume, instrument)?;
+        self.check_volume(ticket.volume, effect, instrument)?;
         stops::check_protection(ticket, instrument, quote)?;
         if let (Some(stop), Some(quote)) = (ticket.stop_price, quote) {
             stops::check_ahead(ticket.side, stop, instrument, quote)?;
         }
-        let Some((quote, price)) = self.price_on_arrival(ticket, instrument) else {
-            return self.rest(order_id, ticket);
+        let arrival = self.price_on_arrival(ticket, instrument);
+        let rests = arrival.is_none() && !deals_at_once(ticket);
+        self.check_pace(effect, rests)?;
+        let mut events = Vec::with_capacity(4);
+        events.extend(self.day_started());
+        events.push(self.placed(order_id, ticket));
+        let Some((quote, price)) = arrival else {
+            events.extend(self.not_marketable(order_id, ticket));
+            return Ok(events);
         };
-        let covered = self.cover(Fill {
+        events.extend(self.deal(Fill {
             order_id,
             deal_id,
             position_id,
@@ -84,14 +92,12 @@ impl<'a> Book<'a> {
             instrument,
             quote,
             price,
-        })?;
-        let mut events = vec![self.placed(order_id, ticket)];
-        events.extend(self.filled(covered));
+        })?);
         Ok(events)
     }
 
     /// The price at which an order fills as soon as it arrives, if it does.
-    fn price_on_arrival(
+    pub(super) fn price_on_arrival(
         &self,
         ticket: &Ticket,
         instrument: &Instrument,
@@ -115,21 +121,12 @@ impl<'a> Book<'a> {
     }
 
     /// What does not fill on arrival works from now on, or is cancelled if it may not wait.
-    fn rest(&self, order_id: OrderId, ticket: &Ticket) -> Found {
-        let placed = self.placed(order_id, ticket);
-        if deals_at_once(ticket) {
-            let cancelled = AccountEvent::OrderCancelled {
-                order_id,
-                reason: CancelReason::NotMarketable,
-                at: self.context.at,
-            };
-            return Ok(vec![placed, cancelled]);
-        }
-        let working = self.account.orders.len();
-        if working >= self.context.rules.orders_max {
-            return Err(AccountRejection::TooManyOrders(working));
-        }
-        Ok(vec![placed])
+    fn not_marketable(&self, order_id: OrderId, ticket: &Ticket) -> Option<AccountEvent> {
+        deals_at_once(ticket).then_some(AccountEvent::OrderCancelled {
+            order_id,
+            reason: CancelReason::NotMarketable,
+            at: self.context.at,
+        })
     }
 
     fn placed(&self, order_id: OrderId, ticket: &Ticket) -> AccountEvent {
@@ -161,6 +158,7 @@ impl<'a> Book<'a> {
     /// the trigger book nominates it at once.
     pub(super) fn modify(&self, order_id: OrderId, changes: &OrderChanges) -> Found {
         let order = self.working(order_id)?;
+        self.check_acting()?;
         let instrument = self.instrument(order.ticket.symbol)?;
         let from = order.ticket.levels();
         let to = changed(&from, changes);
@@ -193,11 +191,17 @@ impl<'a> Book<'a> {
         if instrument.availability == Availability::Disabled {
             return Err(AccountRejection::InstrumentDisabled(instrument.symbol));
         }
-        if order.ticket.volume != to.volume {
-            shape::check_volume(to.volume, instrument)?;
-        }
         let mut ticket = order.ticket.clone();
         ticket.set_levels(to);
+        if order.ticket.volume != to.volume {
+            let effect = self.effect(&ticket);
+            if to.volume > order.ticket.volume {
+                // More lots are new risk, as if they were ordered now.
+                self.check_permitted(effect, instrument)?;
+                self.check_day(effect)?;
+            }
+            self.check_volume(to.volume, effect, instrument)?;
+        }
         stops::check_protection(&ticket, instrument, None)?;
         let moved = order.ticket.stop_price != to.stop_price;
         let stop = to.stop_price.filter(|_| moved);
@@ -213,6 +217,7 @@ impl<'a> Book<'a> {
     /// Cancels a working order.
     pub(super) fn cancel(&self, order_id: OrderId) -> Found {
         self.working(order_id)?;
+        self.check_acting()?;
         Ok(vec![AccountEvent::OrderCancelled {
             order_id,
             reason: CancelReason::Client,

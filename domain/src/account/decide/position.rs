@@ -1,12 +1,12 @@
-//! Protecting, reducing and closing positions.
+//! Reducing and closing positions.
 
 use rust_decimal::Decimal;
 
-use super::{Book, Found, shape, stops};
+use super::{Book, Found, shape};
 use crate::{
-    AccountEvent, AccountRejection, DealId, Instrument, PositionId, Quote,
+    AccountEvent, AccountRejection, DealId, Instrument, PositionId, Quote, Timestamp,
     account::{
-        Change, Position,
+        Position,
         event::{CloseReason, ClosingDeal},
     },
     commission::commission,
@@ -25,41 +25,6 @@ pub(super) struct Closing<'a> {
 }
 
 impl<'a> Book<'a> {
-    /// Changes the protection of a position. Levels that change have to be beyond the quote at
-    /// which the position would close.
-    pub(super) fn protect(
-        &self,
-        position_id: PositionId,
-        stop_loss: Change<Decimal>,
-        take_profit: Change<Decimal>,
-        trailing_distance: Change<Decimal>,
-    ) -> Found {
-        let position = self.open(position_id)?;
-        let instrument = self.instrument(position.symbol)?;
-        let stop_loss = stop_loss.apply(position.stop_loss);
-        let take_profit = take_profit.apply(position.take_profit);
-        let new_stop_loss = stop_loss.filter(|_| stop_loss != position.stop_loss);
-        let new_take_profit = take_profit.filter(|_| take_profit != position.take_profit);
-        if (stop_loss, take_profit) == (position.stop_loss, position.take_profit) {
-            return Ok(Vec::new());
-        }
-        for (name, level) in [("stopLoss", new_stop_loss), ("takeProfit", new_take_profit)] {
-            level.map_or(Ok(()), |level| shape::check_price(name, level, instrument))?;
-        }
-        let quote = self.dealable(instrument)?;
-        let side = position.side;
-        let reference = price::dealing(quote, instrument, side.opposite());
-        stops::check_stop_loss(side, new_stop_loss, reference)?;
-        stops::check_take_profit(side, new_take_profit, reference)?;
-        Ok(vec![AccountEvent::ProtectionChanged {
-            position_id,
-            stop_loss,
-            take_profit,
-            trailing_distance: trailing_distance.apply(position.trailing_distance),
-            at: self.context.at,
-        }])
-    }
-
     /// Closes a position at the market: all of it, or as many lots as asked.
     pub(super) fn close(
         &self,
@@ -71,14 +36,11 @@ impl<'a> Book<'a> {
             shape::positive("volume", volume)?;
         }
         let position = self.open(position_id)?;
+        self.check_acting()?;
         let instrument = self.instrument(position.symbol)?;
         let quote = self.dealable(instrument)?;
         let volume = volume.unwrap_or(position.volume);
-        if volume != position.volume {
-            // What is left of a position may always be closed whole.
-            shape::check_range(volume, instrument.min_volume, position.volume)?;
-            shape::check_step(volume, instrument)?;
-        }
+        shape::check_part(volume, position.volume, instrument)?;
         let closing = Closing {
             position,
             deal_id,
@@ -89,13 +51,24 @@ impl<'a> Book<'a> {
         self.deal_away(&closing, instrument, quote)
     }
 
-    /// The closing deal: price profit, accrued swap and commission, settled as one amount.
+    /// A closing deal, as the fact that it is.
     pub(super) fn deal_away(
         &self,
         closing: &Closing<'_>,
         instrument: &Instrument,
         quote: &Quote,
     ) -> Found {
+        let deal = self.closing_deal(closing, instrument, quote)?;
+        Ok(vec![ended(deal, self.context.at)])
+    }
+
+    /// A closing deal: price profit, accrued swap and commission, settled as one amount.
+    pub(super) fn closing_deal(
+        &self,
+        closing: &Closing<'_>,
+        instrument: &Instrument,
+        quote: &Quote,
+    ) -> Result<Box<ClosingDeal>, AccountRejection> {
         let Closing {
             position,
             deal_id,
@@ -116,8 +89,7 @@ impl<'a> Book<'a> {
             .checked_add(swap)
             .and_then(|net| net.checked_sub(commission))
             .ok_or(AccountRejection::Overflow)?;
-        let remaining = position.volume - volume;
-        let deal = Box::new(ClosingDeal {
+        Ok(Box::new(ClosingDeal {
             deal_id,
             position_id: position.position_id,
             order_id: None,
@@ -125,19 +97,13 @@ impl<'a> Book<'a> {
             symbol: position.symbol,
             side,
             volume,
-            remaining,
+            remaining: position.volume - volume,
             realised: realised.amount,
             swap,
             reason,
             execution: self.receipt(quote, price, commission, &realised.rate)?,
             funds: self.account.funds.settle(self.terms.kind, currency, net)?,
-        });
-        let at = self.context.at;
-        Ok(vec![if remaining.is_zero() {
-            AccountEvent::PositionClosed { deal, at }
-        } else {
-            AccountEvent::PositionReduced { deal, at }
-        }])
+        }))
     }
 
     /// The accrued swap that a deal posts: all of it, or pro rata.
@@ -153,8 +119,17 @@ impl<'a> Book<'a> {
         Ok(self.terms.currency.round(part))
     }
 
-    fn open(&self, position_id: PositionId) -> Result<&'a Position, AccountRejection> {
+    pub(super) fn open(&self, position_id: PositionId) -> Result<&'a Position, AccountRejection> {
         let position = self.account.position(position_id);
         position.ok_or(AccountRejection::PositionNotOpen(position_id))
+    }
+}
+
+/// What a closing deal did to its position.
+pub(super) fn ended(deal: Box<ClosingDeal>, at: Timestamp) -> AccountEvent {
+    if deal.remaining.is_zero() {
+        AccountEvent::PositionClosed { deal, at }
+    } else {
+        AccountEvent::PositionReduced { deal, at }
     }
 }

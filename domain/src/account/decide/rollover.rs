@@ -37,7 +37,7 @@ impl Book<'_> {
             account: account.as_ref().unwrap_or(self.account),
             ..*self
         };
-        events.extend(after.day_started(day)?);
+        events.extend(after.next_day_started(day)?);
         Ok(events)
     }
 
@@ -78,7 +78,7 @@ impl Book<'_> {
     }
 
     /// The day after `day`, with the equity of now; none without a limit or when it runs already.
-    fn day_started(&self, day: NaiveDate) -> Result<Option<AccountEvent>, AccountRejection> {
+    fn next_day_started(&self, day: NaiveDate) -> Result<Option<AccountEvent>, AccountRejection> {
         let rules = self.context.rules;
         let running = self.account.risk.day.is_some_and(|last| last.day > day);
         if running || self.account.daily_loss_limit(rules).is_none() {

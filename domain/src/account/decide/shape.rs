@@ -18,6 +18,10 @@ type Checked = Result<(), AccountRejection>;
 pub(super) fn check_ticket(ticket: &Ticket, instrument: &Instrument, at: Timestamp) -> Checked {
     check_levels(&ticket.levels(), ticket.order_type, instrument)?;
     check_time(ticket, at)?;
+    let distance = ticket.trailing_distance;
+    distance.map_or(Ok(()), |distance| {
+        check_price("trailingDistance", distance, instrument)
+    })?;
     check_name("ocoGroup", ticket.oco_group.as_deref())?;
     check_name("clientOrderId", ticket.client_order_id.as_deref())
 }
@@ -84,6 +88,15 @@ pub(super) fn check_expiry(expires_at: Timestamp, at: Timestamp) -> Checked {
 /// Volume within the instrument's range and steps.
 pub(super) fn check_volume(volume: Decimal, instrument: &Instrument) -> Checked {
     check_range(volume, instrument.min_volume, instrument.max_volume)?;
+    check_step(volume, instrument)
+}
+
+/// Volume that is taken off an open one. What is left of a position may always be closed whole.
+pub(super) fn check_part(volume: Decimal, open: Decimal, instrument: &Instrument) -> Checked {
+    if volume == open {
+        return Ok(());
+    }
+    check_range(volume, instrument.min_volume, open)?;
     check_step(volume, instrument)
 }
 

@@ -2,6 +2,7 @@
 
 use rust_decimal::Decimal;
 
+use super::trailing::level_behind;
 use crate::{AccountRejection, Instrument, Quote, account::Ticket, price, quote::Side};
 
 type Checked = Result<(), AccountRejection>;
@@ -13,7 +14,12 @@ pub(super) fn check_protection(
     instrument: &Instrument,
     quote: Option<&Quote>,
 ) -> Checked {
-    if ticket.stop_loss.is_none() && ticket.take_profit.is_none() {
+    let levels = [
+        ticket.stop_loss,
+        ticket.take_profit,
+        ticket.trailing_distance,
+    ];
+    if levels.iter().all(Option::is_none) {
         return Ok(());
     }
     let closing = || Some(price::dealing(quote?, instrument, ticket.side.opposite()));
@@ -21,7 +27,10 @@ pub(super) fn check_protection(
         return Err(AccountRejection::NoQuote(instrument.symbol));
     };
     check_stop_loss(ticket.side, ticket.stop_loss, reference)?;
-    check_take_profit(ticket.side, ticket.take_profit, reference)
+    check_take_profit(ticket.side, ticket.take_profit, reference)?;
+    ticket.trailing_distance.map_or(Ok(()), |distance| {
+        level_behind(ticket.side, reference, distance, instrument).map(|_| ())
+    })
 }
 
 /// A stop that the market has reached already would be no stop.

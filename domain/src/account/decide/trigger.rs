@@ -1,7 +1,7 @@
 //! What the trigger book nominates. It is looked at again here: on a quote that does not touch, is
 //! stale or outside the session, nothing happens.
 
-use super::{Book, Found, fill::Fill, position::Closing};
+use super::{Book, Found, fill::Fill, netting::Effect, position::Closing};
 use crate::{
     AccountEvent, AccountRejection, DealId, Instrument, OrderId, PositionId, Quote,
     account::{
@@ -25,6 +25,11 @@ impl Book<'_> {
         let Some((order, instrument, quote)) = self.touched_order(order_id) else {
             return Decision::default();
         };
+        let effect = self.effect(&order.ticket);
+        if self.is_halted() && !effect.adds_risk() {
+            // As with protection: what lessens what is open waits for the end of a halt.
+            return Decision::default();
+        }
         let mut events = self.triggered(order, quote);
         let Some(price) = self.price_at_trigger(order, instrument, quote) else {
             return Ok(events).into();
@@ -38,10 +43,13 @@ impl Book<'_> {
             quote,
             price,
         };
-        let covered = self.openable(instrument).and_then(|()| self.cover(fill));
-        match covered {
-            Ok(covered) => {
-                events.extend(self.filled(covered));
+        let dealt = self
+            .check_at_trigger(effect, &fill)
+            .and_then(|()| self.deal(fill));
+        match dealt {
+            Ok(facts) => {
+                events.extend(self.day_started());
+                events.extend(facts);
                 Ok(events).into()
             }
             Err(refusal) if refusal.is_rule() => {
@@ -53,9 +61,25 @@ impl Book<'_> {
         }
     }
 
+    /// An order that adds risk meets states, flags and limits again. One that lessens what is open
+    /// stands in the book as protection does, and is nobody's request any more.
+    fn check_at_trigger(
+        &self,
+        effect: Effect<'_>,
+        fill: &Fill<'_>,
+    ) -> Result<(), AccountRejection> {
+        if !effect.adds_risk() {
+            return Ok(());
+        }
+        self.check_permitted(effect, fill.instrument)?;
+        self.check_max_volume(fill.ticket.volume, fill.instrument)?;
+        self.check_day(effect)
+    }
+
     /// Closes a position whose stop loss or take profit is touched. What cannot close now stays.
     pub(super) fn trigger_protection(&self, position_id: PositionId, deal_id: DealId) -> Found {
-        let Some(position) = self.account.position(position_id) else {
+        let position = self.account.position(position_id);
+        let Some(position) = position.filter(|_| !self.is_halted()) else {
             return Ok(Vec::new());
         };
         let instrument = self.instrument(position.symbol)?;

@@ -135,6 +135,10 @@ pub struct BustedDeal {
     /// Lots taken off the open position with an opening deal; zero for a closing deal, whose
     /// position stays as it is.
     pub volume_removed: Decimal,
+    /// Sum of lots times price taken off a netting position made of several deals, in price units;
+    /// zero for every other position.
+    #[serde(default, skip_serializing_if = "Decimal::is_zero")]
+    pub cost_removed: Decimal,
     /// Price profit given back, signed.
     pub realised: Decimal,
     /// Swap given back, signed.

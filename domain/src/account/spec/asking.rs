@@ -2,8 +2,8 @@
 
 use super::{
     super::{
-        AccountCommand, AccountKind, Bucket, Change, OrderChanges, OrderType, PositionMode, Ticket,
-        TimeInForce,
+        AccountCommand, AccountKind, Bucket, Change, CloseFilter, OrderChanges, OrderType,
+        PositionMode, Ticket, TimeInForce,
     },
     Act, dec, id, symbol, time,
 };
@@ -26,6 +26,24 @@ pub(super) fn opened_as(kind: AccountKind, currency: &str, leverage: u32) -> Act
         currency: Currency::parse(currency).unwrap(),
         leverage,
     })
+}
+
+/// A demo account in dollars, 1:100, that nets.
+pub(super) fn netting() -> Act {
+    ask(AccountCommand::Open {
+        client_id: ClientId::default(),
+        number: 100_001,
+        kind: AccountKind::Demo,
+        mode: PositionMode::Netting,
+        currency: Currency::USD,
+        leverage: 100,
+    })
+}
+
+/// The same as [`trader`], netting.
+pub(super) fn netter() -> [Act; 3] {
+    let [_, funded, quoted] = trader();
+    [netting(), funded, quoted]
 }
 
 /// A demo account in dollars, 1:100.
@@ -107,6 +125,11 @@ impl Ticket {
         self
     }
 
+    pub(super) fn trailing(mut self, distance: &str) -> Self {
+        self.trailing_distance = Some(dec(distance));
+        self
+    }
+
     pub(super) fn for_time(mut self, time_in_force: TimeInForce) -> Self {
         self.time_in_force = time_in_force;
         self
@@ -177,6 +200,41 @@ pub(super) fn protect(name: &str, stop_loss: Change<&str>, take_profit: Change<&
         stop_loss: level(stop_loss),
         take_profit: level(take_profit),
         trailing_distance: Change::Keep,
+    })
+}
+
+/// Changes the trailing distance alone.
+pub(super) fn trail(name: &str, distance: Change<&str>) -> Act {
+    ask(AccountCommand::ProtectPosition {
+        position_id: id(name),
+        stop_loss: Change::Keep,
+        take_profit: Change::Keep,
+        trailing_distance: match distance {
+            Change::Keep => Change::Keep,
+            Change::Set(distance) => Change::Set(dec(distance)),
+            Change::Remove => Change::Remove,
+        },
+    })
+}
+
+pub(super) fn trail_of(position_id: crate::PositionId) -> AccountCommand {
+    AccountCommand::TrailStop { position_id }
+}
+
+pub(super) fn close_by(name: &str, other: &str) -> Act {
+    ask(AccountCommand::CloseBy {
+        position_id: id(name),
+        opposite_id: id(other),
+        deal_id: id("one"),
+        opposite_deal_id: id("other"),
+    })
+}
+
+pub(super) fn close_all(name: Option<&str>, only: Option<CloseFilter>) -> Act {
+    ask(AccountCommand::CloseAll {
+        seed: id("seed"),
+        symbol: name.map(symbol),
+        only,
     })
 }
 

@@ -21,16 +21,15 @@ fn an_account_without_leverage_is_not_offered() {
 }
 
 #[test]
-fn a_netting_account_is_not_offered() {
-    let netting = ask(AccountCommand::Open {
-        client_id: ClientId::default(),
-        number: 1,
-        kind: AccountKind::Demo,
-        mode: PositionMode::Netting,
-        currency: Currency::USD,
-        leverage: 100,
-    });
-    given([]).when(netting).then_refused("invalid_terms");
+fn an_account_keeps_the_mode_it_was_opened_in() {
+    given([netting()])
+        .and(|desk| {
+            assert_eq!(desk.account.terms.unwrap().mode, PositionMode::Netting);
+        })
+        .when(netting())
+        .then_nothing()
+        .when(opened())
+        .then_refused("account_already_open");
 }
 
 #[test]

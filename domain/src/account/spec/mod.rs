@@ -1,29 +1,41 @@
 //! What an account accepts and refuses: given, when, then, in the traders' words.
 
 mod asking;
+mod close_all;
+mod close_by;
 mod closing;
+mod controls;
 mod conversion;
 mod funds;
+mod groups;
 mod laws;
+mod limits;
 mod market_orders;
 mod modifying;
+mod netting;
+mod netting_orders;
 mod pending_orders;
+mod preview;
 mod protection;
 mod refusals;
 mod stored;
+mod surprises;
+mod trailing;
 mod triggers;
 
 use std::sync::Arc;
 
 use asking::{
-    adjusted, ask, buy, cancel, close, expire, funded, modify, opened, opened_as, protect,
-    protection_of, quote, sell, trader, trigger_of,
+    adjusted, ask, buy, cancel, close, close_all, close_by, expire, funded, modify, netter,
+    netting, opened, opened_as, protect, protection_of, quote, sell, trader, trail, trail_of,
+    trigger_of,
 };
 use uuid::Uuid;
 
 use super::{
-    Account, AccountCommand, AccountEvent, AccountKind, AccountRejection, Bucket, Change, Context,
-    Decision, Order, OrderType, Position, PositionMode, TimeInForce, event::ClosingDeal,
+    Account, AccountCommand, AccountEvent, AccountKind, AccountRejection, Bucket, Change,
+    CloseFilter, Context, Controls, Decision, Limits, Order, OrderType, Position, PositionMode,
+    TimeInForce, event::ClosingDeal,
 };
 use crate::{
     ClientId, Currency, Decimal, Instrument, Market, Quote, Rules, Symbol, Timestamp,
@@ -72,6 +84,8 @@ enum Act {
     At(&'static str),
     Rules(fn(&mut Rules)),
     Terms(&'static str, fn(&mut Instrument)),
+    /// What staff sets, as the fact that it leads to.
+    Controls(fn(&mut Controls)),
 }
 
 /// An account, its market, and what the last act led to.
@@ -120,6 +134,16 @@ impl Desk {
                 change(&mut terms);
                 self.market.set_instrument(Arc::new(terms));
             }
+            Act::Controls(change) => {
+                let mut controls = self.account.controls().clone();
+                change(&mut controls);
+                self.account.evolve(&AccountEvent::ControlsChanged {
+                    controls: Box::new(controls),
+                    reason: None,
+                    by: "staff".to_owned(),
+                    at: self.at,
+                });
+            }
         }
         self
     }
@@ -136,11 +160,12 @@ impl Desk {
         }
         self.decision.events.extend(decision.events);
         self.decision.refusal = decision.refusal;
+        self.decision.outcomes = decision.outcomes;
     }
 
     /// What the trigger book does on a quote: orders, then the protection of what is open.
     fn nominate(&mut self, symbol: Symbol) {
-        let terms = Arc::clone(self.market.instrument(symbol).unwrap());
+        let terms = Arc::clone(self.market.terms(symbol, self.account.group()).unwrap());
         let quote = *self.market.quote(symbol).unwrap();
         for order in self.account.orders.clone() {
             let trigger = order_trigger(&order, &terms).unwrap();
@@ -149,10 +174,18 @@ impl Desk {
             }
         }
         for position in self.account.positions.clone() {
+            if position.symbol != symbol {
+                continue;
+            }
             let levels = protection_triggers(&position, &terms);
-            let mut levels = [levels.stop_loss, levels.take_profit].into_iter().flatten();
-            if position.symbol == symbol && levels.any(|level| level.touched_by(&quote)) {
+            let mut closing = [levels.stop_loss, levels.take_profit].into_iter().flatten();
+            if closing.any(|level| level.touched_by(&quote)) {
                 self.ask(&protection_of(position.position_id));
+            } else if levels
+                .trailing
+                .is_some_and(|level| level.touched_by(&quote))
+            {
+                self.ask(&trail_of(position.position_id));
             }
         }
     }
