@@ -114,6 +114,8 @@ codes! {
         "The position has been closed already.";
     OrderNotWorking = 422 "order_not_working" "Order not working"
         "The order has been filled, cancelled, rejected or has expired.";
+    TooManyAccounts = 422 "too_many_accounts" "Too many accounts"
+        "The client has as many accounts as it may.";
     IdempotencyKeyReused = 422 "idempotency_key_reused" "Idempotency key reused"
         "The key was used before with another path, query or body. A new request needs a new key.";
     RateLimited = 429 "rate_limited" "Too many requests"

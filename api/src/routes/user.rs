@@ -1,26 +1,22 @@
-//! The client itself: profile, accounts, default account. **Permission:** the client.
+//! The client itself: profile and default account. **Permission:** the client.
 
 use std::sync::Arc;
 
 use axum::{Json, extract::State, response::Response};
 use daybook_domain::{
     AccountId, Client, ClientCommand, ClientId, ClientRejection, client::Registration,
-    rules::TradingState,
 };
 use daybook_engine::{Answer, ClientRequest, RenderClient, Reply};
-use daybook_projections::{AccountRow, ClientRow, names};
+use daybook_projections::{ClientRow, names};
 use daybook_store::SubjectKey;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::trading::{
-    account::{kind_name, mode_name, state_name},
-    default_account, demo_account,
-};
+use super::trading::{default_account, demo_account};
 use crate::{
     app::{AccountRef, App, Shared, sealed_origin},
     extract::{Command, Fresh, JsonBody, SignedIn, answer, json, refusal},
-    number::{self, Patch},
+    number::Patch,
     problem::{Answered, Code, FieldError, Problem, ProblemBody},
 };
 
@@ -54,28 +50,6 @@ pub(crate) struct MeBody {
     /// Used where a request names no account.
     #[schema(example = "01997d0a-5a3e-7d31-9a53-0a4f2f1c7a13")]
     default_account_id: String,
-}
-
-/// One of the client's accounts.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct AccountItem {
-    #[schema(example = "01997d0a-5a3e-7d31-9a53-0a4f2f1c7a13")]
-    account_id: String,
-    #[schema(example = 100_001)]
-    number: u64,
-    #[schema(example = "demo")]
-    kind: &'static str,
-    #[schema(example = "hedging")]
-    mode: &'static str,
-    #[schema(example = "USD")]
-    currency: String,
-    #[schema(example = 100)]
-    leverage: u32,
-    #[schema(example = "10000.00")]
-    balance: String,
-    #[schema(example = "active")]
-    state: &'static str,
 }
 
 /// Changes to the client; what is left out stays.
@@ -156,40 +130,6 @@ impl MeBody {
             two_factor_enabled: false,
             trading_enabled: true,
             default_account_id: default.to_string(),
-        }
-    }
-}
-
-/// The client's accounts, oldest first.
-#[utoipa::path(get, path = "/user/accounts", operation_id = "listAccounts", tag = "me", security(("bearer" = [])),
-    responses(
-        (status = 200, description = "Accounts", body = Vec<AccountItem>),
-        (status = 401, description = "`unauthenticated`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "`read_model_behind`", body = ProblemBody, content_type = "application/problem+json"),
-    ))]
-pub(crate) async fn accounts(
-    State(app): State<Shared>,
-    client: SignedIn,
-    fresh: Fresh,
-) -> Answered<Json<Vec<AccountItem>>> {
-    fresh.wait(&[names::ACCOUNTS]).await?;
-    let rows = app.handles.reads.accounts_of(client.client_id()).await?;
-    let house = app.handles.config.rules.trading_state;
-    let items = rows.iter().map(|row| AccountItem::of(row, house));
-    Ok(Json(items.collect()))
-}
-
-impl AccountItem {
-    fn of(row: &AccountRow, house: TradingState) -> Self {
-        Self {
-            account_id: row.account_id.to_string(),
-            number: row.number,
-            kind: kind_name(row.kind),
-            mode: mode_name(row.mode),
-            currency: row.currency.to_string(),
-            leverage: row.leverage,
-            balance: number::money(row.funds.balance(), row.currency),
-            state: state_name(row.controls.state_under(house)),
         }
     }
 }

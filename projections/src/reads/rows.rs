@@ -98,13 +98,20 @@ impl AccountRow {
         }
     }
 
+    /// The leverage that counts: what was agreed, within the account's own limit.
+    #[must_use]
+    pub fn effective_leverage(&self) -> u32 {
+        let most = self.controls.limits.max_leverage;
+        most.map_or(self.leverage, |most| self.leverage.min(most))
+    }
+
     /// What `domain::margin::figures` needs.
     #[must_use]
     pub fn figures_input<'a>(&'a self, positions: &'a [Position]) -> FiguresInput<'a> {
         FiguresInput {
             kind: self.kind,
             currency: self.currency,
-            leverage: self.leverage,
+            leverage: self.effective_leverage(),
             group: self.controls.group.as_deref(),
             funds: &self.funds,
             positions,

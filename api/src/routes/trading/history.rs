@@ -7,11 +7,7 @@ use daybook_store::StreamId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    close::closing_deal,
-    items::{DealItem, Receipt},
-    read_account,
-};
+use super::{close::closing_deal, items::DealItem, read_account, receipt::Receipt};
 use crate::{
     app::Shared,
     extract::{Fresh, Items, PathId, Query, SignedIn, page_of},

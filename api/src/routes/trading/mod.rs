@@ -7,6 +7,8 @@ pub(crate) mod items;
 pub(crate) mod order;
 pub(crate) mod place;
 pub(crate) mod position;
+pub(crate) mod preview;
+pub(crate) mod receipt;
 pub(crate) mod statement;
 
 use daybook_domain::{AccountId, ClientId, OrderId, PositionId, account::AccountKind};

@@ -1,8 +1,10 @@
 //! `POST /trading/order`: what is asked, and what became of it.
 
+use std::sync::Arc;
+
 use axum::{extract::State, response::Response};
 use daybook_domain::{
-    AccountCommand, AccountEvent, AccountId, DealId, Instrument, OrderId, PositionId,
+    AccountCommand, AccountEvent, AccountId, ClientId, DealId, Instrument, OrderId, PositionId,
     account::{Decision, OrderType, Ticket, TimeInForce},
     quote::Side,
 };
@@ -11,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{close::closing_deal, command_account, items::Receipt, may_trade};
+use super::{close::closing_deal, command_account, may_trade, receipt::Receipt};
 use crate::{
-    app::{AccountRef, Shared},
+    app::{AccountRef, App, Shared},
     extract::{Command, JsonBody, answered},
     number::Positive,
     problem::{Answered, Code, FieldError, Problem, ProblemBody},
@@ -101,11 +103,11 @@ pub(crate) async fn place(
     command: Command,
     JsonBody { value, bytes }: JsonBody<OrderBody>,
 ) -> Answered<Response> {
-    let terms = app.named_instrument(&value.symbol)?;
-    let account_id = value.account_id;
-    let ticket = ticket(value, &terms)?;
-    let account = command_account(&app, command.client_id, account_id).await?;
-    may_trade(&account)?;
+    let Asked {
+        account,
+        terms,
+        ticket,
+    } = asked(&app, command.client_id, value).await?;
     let order_id = OrderId(Uuid::now_v7());
     let position_id = PositionId(Uuid::now_v7());
     let place = AccountCommand::PlaceOrder {
@@ -124,6 +126,27 @@ pub(crate) async fn place(
         app.owners.insert(position_id.0, account);
     }
     Ok(executed.answer())
+}
+
+/// An order as it was asked for.
+pub(super) struct Asked {
+    pub(super) account: AccountRef,
+    pub(super) terms: Arc<Instrument>,
+    pub(super) ticket: Ticket,
+}
+
+/// Reads what is asked, and for which account of the caller.
+pub(super) async fn asked(app: &App, client: ClientId, body: OrderBody) -> Answered<Asked> {
+    let terms = app.named_instrument(&body.symbol)?;
+    let account_id = body.account_id;
+    let ticket = ticket(body, &terms)?;
+    let account = command_account(app, client, account_id).await?;
+    may_trade(&account)?;
+    Ok(Asked {
+        account,
+        terms,
+        ticket,
+    })
 }
 
 fn ticket(body: OrderBody, terms: &Instrument) -> Answered<Ticket> {
