@@ -220,15 +220,19 @@ impl Shard {
         }
     }
 
-    /// One tick: what the quote triggers, then the commands that were waiting for it where some
-    /// account's margin is concerned, then margin.
+    /// One tick: what the quote triggers, then the commands that were waiting where some account's
+    /// margin is concerned, then margin. Commands wait for the newest tick: behind a queue of
+    /// quotes they belong to the last of them.
     fn quote(&mut self, quote: Quote, inlets: &mut Inlets) {
         if self.fenced {
             return;
         }
         let at = self.now();
         self.desk.quote(quote, at, &mut self.clerk);
-        if self.desk.has_marked() {
+        if !self.desk.has_marked() {
+            return;
+        }
+        if inlets.quotes.is_empty() {
             self.in_tick = true;
             for _ in 0..inlets.commands.len().min(BURST) {
                 let Ok(pending) = inlets.commands.try_recv() else {
@@ -237,9 +241,9 @@ impl Shard {
                 self.dispatch(pending);
             }
             self.in_tick = false;
-            let at = self.now();
-            self.desk.evaluate(at, &mut self.clerk);
         }
+        let at = self.now();
+        self.desk.evaluate(at, &mut self.clerk);
     }
 
     fn set_instrument(&mut self, note: TermsNote) {

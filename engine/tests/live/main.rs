@@ -11,4 +11,6 @@ mod idempotency;
 mod ownership;
 mod people;
 mod recovery;
+mod risk;
+mod staff;
 mod support;

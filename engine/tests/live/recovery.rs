@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use daybook_domain::{
-    AccountEvent,
     account::{Ticket, TimeInForce},
     quote::Side,
 };
 
-use crate::support::{Rig, Trader, buy, buy_limit, config, decimal, eventually, place, ticket};
+use crate::support::{
+    Rig, Trader, buy, buy_limit, config, decimal, eventually, kinds, place, ticket,
+};
 
 /// A trader with a resting order and a protected position.
 async fn resting(rig: &Rig) -> Trader {
@@ -22,10 +23,6 @@ async fn resting(rig: &Rig) -> Trader {
     let limit = place(buy_limit("1.09800"));
     assert_eq!(rig.execute(trader, limit).await.code(), "ok");
     trader
-}
-
-fn kinds(events: &[AccountEvent]) -> Vec<&'static str> {
-    events.iter().map(AccountEvent::event_type).collect()
 }
 
 /// The market falls through both levels on one tick.

@@ -285,6 +285,11 @@ pub fn key(trader: Trader, key: &str, body: &str) -> Option<IdempotencyRequest> 
     })
 }
 
+/// Types of events, in order.
+pub fn kinds(events: &[AccountEvent]) -> Vec<&'static str> {
+    events.iter().map(AccountEvent::event_type).collect()
+}
+
 pub fn decimal(text: &str) -> Decimal {
     Decimal::from_str_exact(text).unwrap()
 }
