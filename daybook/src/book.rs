@@ -34,7 +34,8 @@ pub async fn instruments(store: &Store) -> anyhow::Result<Vec<Instrument>> {
     Ok(instruments.into_values().collect())
 }
 
-async fn stream(store: &Store, id: &StreamId) -> anyhow::Result<Vec<Recorded>> {
+/// All events of a stream.
+pub async fn stream(store: &Store, id: &StreamId) -> anyhow::Result<Vec<Recorded>> {
     let mut events: Vec<Recorded> = Vec::new();
     loop {
         let after = events.last().map_or(0, |event| event.sequence);

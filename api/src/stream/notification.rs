@@ -54,24 +54,21 @@ fn told(event: &AccountEvent, currency: Currency) -> Option<(&'static str, Value
             }),
         ),
         AccountEvent::StopOutFinished { level, .. } => ("stop_out_finished", level_told(level)),
-        AccountEvent::NegativeBalanceCompensated { funds, .. } => (
-            "negative_balance_compensated",
-            json!({ "amount": money(funds.total()) }),
-        ),
-        AccountEvent::TradingDayStarted { day, equity, .. } => (
-            "trading_day_started",
-            json!({ "day": day, "equity": money(*equity) }),
-        ),
+        AccountEvent::NegativeBalanceCompensated { funds, .. } => {
+            let told = json!({ "amount": money(funds.total()) });
+            ("negative_balance_compensated", told)
+        }
+        AccountEvent::TradingDayStarted { day, equity, .. } => {
+            let told = json!({ "day": day, "equity": money(*equity) });
+            ("trading_day_started", told)
+        }
         AccountEvent::DailyLossLimitReached {
             limit, loss, until, ..
-        } => (
-            "daily_loss_limit",
-            json!({
-                "limit": money(*limit),
-                "loss": money(*loss),
-                "until": text::time(*until),
-            }),
-        ),
+        } => {
+            let (limit, loss) = (money(*limit), money(*loss));
+            let told = json!({ "limit": limit, "loss": loss, "until": text::time(*until) });
+            ("daily_loss_limit", told)
+        }
         AccountEvent::DealBusted { bust, .. } => ("deal_busted", busted(bust, money)),
         AccountEvent::DealRepriced { reprice, .. } => ("deal_repriced", repriced(reprice, money)),
         AccountEvent::LeverageChanged { from, to, .. } => {
