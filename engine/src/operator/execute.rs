@@ -14,6 +14,7 @@ use crate::{
     request::{
         Answer, Correction, CorrectionRequest, IdempotencyRequest, Origin, Outcome, Render, Request,
     },
+    shard::stored_answer,
     shared::json,
 };
 
@@ -52,7 +53,14 @@ pub(super) async fn execute(
             let told = engine
                 .change_terms(symbol, *change, reason, origin(request), Some(row))
                 .await;
-            return answer_of_change(told);
+            return match told {
+                // It was executed before, by a node that could not say so.
+                Err(EngineError::IdempotencyKeyReused) => {
+                    let told = stored_answer(engine.store(), &key_of(request)).await?;
+                    Ok(with_position(told.body, told.position))
+                }
+                told => answer_of_change(told),
+            };
         }
         Asked::Correction(correction) => engine.correct(correction).await?,
         Asked::Account(account_id, command) => {

@@ -16,7 +16,7 @@ use daybook_engine::{
 use daybook_store::{OperatorReply, OperatorRequests};
 use uuid::Uuid;
 
-use crate::support::{Rig, Trader, buy, config, decimal, kinds, origin, place, ticket};
+use crate::support::{Rig, Trader, buy, config, decimal, eventually, kinds, origin, place, ticket};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -38,6 +38,20 @@ async fn submit(rig: &Rig, command: &OperatorCommand) -> OperatorOutcome {
         OperatorReply::Done(outcome) => serde_json::from_str(&outcome).unwrap(),
         other @ (OperatorReply::Withdrawn | OperatorReply::Unknown(_)) => panic!("{other:?}"),
     }
+}
+
+/// The outcome of the one request there is, as soon as it is told.
+async fn only_outcome(rig: &Rig) -> OperatorOutcome {
+    let outcome = || async {
+        let sql = "select outcome::text from operator_requests";
+        let told: Option<String> = sqlx::query_scalar(sql)
+            .fetch_one(rig.store.pool())
+            .await
+            .unwrap();
+        told
+    };
+    eventually("it is answered", || async { outcome().await.is_some() }).await;
+    serde_json::from_str(&outcome().await.unwrap()).unwrap()
 }
 
 async fn opening_deal(rig: &Rig, trader: Trader) -> DealId {
@@ -292,33 +306,28 @@ async fn a_node_that_ends_between_execution_and_outcome_executes_nothing_twice()
         amount: decimal("100"),
         notes: None,
     };
+    let terms = OperatorCommand::SetInstrument {
+        symbol: eurusd(),
+        change: Box::new(markup(2)),
+        reason: None,
+    };
+    let changed = submit(&rig, &terms).await;
+    rig.sql("update operator_requests set taken_at = null, done_at = null, outcome = null")
+        .await;
+    assert_eq!(only_outcome(&rig).await, changed);
+    rig.sql("delete from operator_requests").await;
     let first = submit(&rig, &credit).await;
     // As if the outcome had never been written.
     rig.sql("update operator_requests set done_at = null, outcome = null")
         .await;
     let head = rig.head().await;
     rig.restart().await;
-    let outcome: String = sqlx::query_scalar("select outcome::text from operator_requests")
-        .fetch_one(rig.store.pool())
-        .await
-        .unwrap();
-    assert_eq!(
-        serde_json::from_str::<OperatorOutcome>(&outcome).unwrap(),
-        first
-    );
+    assert_eq!(only_outcome(&rig).await, first);
     assert_eq!(rig.head().await, head);
     // As if it had been given back although it was executed: the key stands in the way.
     rig.sql("update operator_requests set taken_at = null, done_at = null, outcome = null")
         .await;
-    crate::support::eventually("it is taken and answered", || async {
-        let open = "select count(*) from operator_requests where done_at is null";
-        let open: i64 = sqlx::query_scalar(open)
-            .fetch_one(rig.store.pool())
-            .await
-            .unwrap();
-        open == 0
-    })
-    .await;
+    assert_eq!(only_outcome(&rig).await, first);
     assert_eq!(rig.head().await, head);
     let balance = rig.live(trader).await.funds.real;
     assert_eq!(balance, decimal("10100"));
