@@ -58,6 +58,8 @@ pub(crate) struct App {
     pub(crate) accounts: Bounded<AccountId, AccountRef>,
     /// Filled by the command path alone, thus on the leader alone, where every change passes too.
     pub(crate) default_accounts: Bounded<ClientId, AccountId>,
+    /// Held while a client's accounts are counted and one more is opened.
+    pub(crate) openings: tokio::sync::Mutex<()>,
 }
 
 impl From<&AccountRow> for AccountRef {
@@ -84,6 +86,7 @@ impl App {
             owners: Bounded::new(REMEMBERED_MAX),
             accounts: Bounded::new(REMEMBERED_MAX),
             default_accounts: Bounded::new(REMEMBERED_MAX),
+            openings: tokio::sync::Mutex::default(),
             handles,
         }
     }

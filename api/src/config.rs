@@ -33,6 +33,8 @@ pub struct ApiConfig {
     pub demo_funds: Decimal,
     /// Leverage of a new client's accounts.
     pub leverage: u32,
+    /// Accounts that a client may have.
+    pub accounts_max: usize,
     /// The house rules, for figures and for the age at which a quote counts as stale.
     pub rules: Rules,
 }
@@ -82,6 +84,7 @@ impl ApiConfig {
             limits: Limits::default(),
             demo_funds: Decimal::from(10_000),
             leverage: 100,
+            accounts_max: 10,
             rules: Rules::default(),
         }
     }

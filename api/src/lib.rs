@@ -34,7 +34,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::{
     app::{App, Shared},
     problem::{Code, Problem},
-    routes::{health, market, trading, user},
+    routes::{accounts, health, market, trading, user},
     stream::{private, quotes},
 };
 
@@ -61,7 +61,7 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(auth::routes::register))
         .routes(routes!(auth::routes::login))
         .routes(routes!(user::me, user::change))
-        .routes(routes!(user::accounts))
+        .routes(routes!(accounts::accounts, accounts::open))
         .routes(routes!(market::symbols))
         .routes(routes!(market::quotes))
         .routes(routes!(market::candles))
@@ -69,13 +69,17 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(private::private))
         .routes(routes!(trading::account::account))
         .routes(routes!(trading::place::place))
+        .routes(routes!(trading::preview::preview))
         .routes(routes!(trading::order::modify, trading::order::cancel))
         .routes(routes!(trading::order::list))
         .routes(routes!(trading::position::protect))
-        .routes(routes!(trading::position::close))
+        .routes(routes!(trading::close::close))
+        .routes(routes!(trading::close::close_by))
+        .routes(routes!(trading::close::close_all))
         .routes(routes!(trading::position::list))
         .routes(routes!(trading::history::list))
         .routes(routes!(trading::history::execution))
+        .routes(routes!(trading::statement::statement))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
 }

@@ -23,11 +23,9 @@ pub async fn instruments(store: &Store) -> anyhow::Result<Vec<Instrument>> {
     let mut instruments = BTreeMap::new();
     for symbol in symbols {
         for recorded in stream(store, &StreamId::new("instrument", &symbol)).await? {
-            match recorded.decode()? {
-                InstrumentEvent::InstrumentListed { terms, .. } => {
-                    instruments.insert(terms.symbol, *terms);
-                }
-            }
+            let event: InstrumentEvent = recorded.decode()?;
+            let (terms, _) = event.terms();
+            instruments.insert(terms.symbol, terms.clone());
         }
     }
     if instruments.is_empty() {
@@ -36,7 +34,8 @@ pub async fn instruments(store: &Store) -> anyhow::Result<Vec<Instrument>> {
     Ok(instruments.into_values().collect())
 }
 
-async fn stream(store: &Store, id: &StreamId) -> anyhow::Result<Vec<Recorded>> {
+/// All events of a stream.
+pub async fn stream(store: &Store, id: &StreamId) -> anyhow::Result<Vec<Recorded>> {
     let mut events: Vec<Recorded> = Vec::new();
     loop {
         let after = events.last().map_or(0, |event| event.sequence);

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use daybook_domain::{
-    AccountCommand, Instrument, Market, Quote, Symbol, instrument::InstrumentChange,
+    Account, AccountCommand, AccountId, ClientId, Instrument, Market, Quote, Symbol,
+    account::Context, instrument::InstrumentChange,
 };
 use daybook_store::{IdempotencyRow, Store, Writer};
 use tokio::{
@@ -18,6 +19,7 @@ use crate::{
     deals,
     error::EngineError,
     instruments::{InstrumentChanged, Instruments},
+    load::load_account,
     operator,
     people::People,
     recovery,
@@ -26,7 +28,7 @@ use crate::{
         Reply, Request,
     },
     saver::Saver,
-    shard::{self, Note, Outlets, Pending, Recovered, Rollovers, Start},
+    shard::{self, Inspection, Note, Outlets, Pending, Recovered, Rollovers, Start},
     shared::{LOADS_MAX, Shared, shard_of},
     sweeper::{self, Sweeper},
 };
@@ -165,6 +167,52 @@ impl Engine {
                 mpsc::error::TrySendError::Closed(_) => EngineError::Unavailable,
             })?;
         answered.await.map_err(|_ended| EngineError::Unavailable)?
+    }
+
+    /// Looks at an account and its market where it lives: nothing is decided, nothing appended.
+    ///
+    /// # Errors
+    /// [`EngineError`]; `NotFound` for an account that is absent or somebody else's.
+    pub async fn inspect<T: Send + 'static>(
+        &self,
+        client_id: ClientId,
+        account_id: AccountId,
+        look: impl Fn(&Account, &Context<'_>) -> T + Send + Sync + 'static,
+    ) -> Result<T, EngineError> {
+        let look = Arc::new(look);
+        // Most are in memory; the others are shown as the book has them.
+        match self.show(client_id, account_id, None, &look).await {
+            Err(EngineError::NotFound) => {}
+            shown => return shown,
+        }
+        let loaded = load_account(&self.inner.shared.store, account_id).await?;
+        let loaded = loaded.ok_or(EngineError::NotFound)?.account;
+        self.show(client_id, account_id, Some(loaded), &look).await
+    }
+
+    async fn show<T: Send + 'static>(
+        &self,
+        client_id: ClientId,
+        account_id: AccountId,
+        loaded: Option<Account>,
+        look: &Arc<impl Fn(&Account, &Context<'_>) -> T + Send + Sync + 'static>,
+    ) -> Result<T, EngineError> {
+        let shards = &self.inner.shards;
+        let shard = &shards[shard_of(client_id, shards.len())];
+        let (told, seen) = oneshot::channel();
+        let look = look.clone();
+        let inspection = Inspection {
+            client_id,
+            account_id,
+            loaded,
+            look: Box::new(move |found| {
+                let _gone = told.send(found.map(|(account, context)| look(account, context)));
+            }),
+        };
+        let note = Note::Inspect(Box::new(inspection));
+        let ended = |_| EngineError::Unavailable;
+        shard.notes.send(note).map_err(ended)?;
+        seen.await.map_err(|_ended| EngineError::Unavailable)?
     }
 
     /// Registers a client and opens its accounts, in one append.

@@ -70,6 +70,11 @@ pub(crate) fn id_of<I: FromStr<Err: Display>>(recorded: &Recorded) -> Result<I, 
     })
 }
 
+/// The stream of an event, `account-{uuid}`.
+pub(crate) fn stream_of(recorded: &Recorded) -> String {
+    format!("{}-{}", recorded.aggregate_type, recorded.aggregate_id)
+}
+
 impl<I, E> Fact<'_, I, E> {
     /// This event cannot follow what came before it.
     pub(crate) fn misfit(&self, detail: impl Into<String>) -> ProjectionError {

@@ -7,6 +7,7 @@
 
 pub mod admin;
 mod board;
+mod columns;
 pub mod error;
 mod facts;
 mod generation;
@@ -22,7 +23,7 @@ mod telemetry;
 pub use error::{AdminError, ProjectionError, ReadError};
 pub use projection::{Partition, Projection, all, names};
 pub use reads::{
-    AccountRow, AccountState, ClientRow, Cursor, DealFilter, DealRow, OrderRow, OrderStatus, Page,
+    AccountRow, ClientRow, Cursor, DealFilter, DealKind, DealRow, OrderRow, OrderStatus, Page,
     PageOf, PositionState, Reads,
 };
 pub use runner::Runners;

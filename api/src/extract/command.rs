@@ -1,6 +1,6 @@
 //! Commands: the caller's idempotency key, the engine's answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::{
     body::Body,
@@ -9,11 +9,12 @@ use axum::{
     response::Response,
 };
 use daybook_domain::{AccountCommand, ClientId};
-use daybook_engine::{Answer, IdempotencyRequest, Render, Reply, Request};
+use daybook_engine::{Answer, IdempotencyRequest, Outcome, Reply, Request};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    app::{AccountRef, App},
+    app::{AccountRef, App, Shared},
     extract::{Info, SignedIn},
     layers::without_version,
     problem::{Answered, Code, Problem},
@@ -33,13 +34,15 @@ pub(crate) struct Command {
     target: String,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Command {
+impl FromRequestParts<Shared> for Command {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+    /// A standby takes no commands, whatever they are.
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
         let client_id = SignedIn::from_request_parts(parts, state)
             .await?
             .client_id();
+        state.engine()?;
         let Info(info) = Info::from_request_parts(parts, state).await?;
         let template = parts
             .extensions
@@ -92,7 +95,8 @@ impl Command {
         })
     }
 
-    /// Hands a command to the account and waits for its answer.
+    /// Hands a command to the account and waits for its answer. A refusal becomes its problem;
+    /// `accepted` renders everything else.
     pub(crate) async fn execute(
         &self,
         app: &App,
@@ -100,21 +104,79 @@ impl Command {
         command: AccountCommand,
         reason: &str,
         body: &[u8],
-        render: Render,
-    ) -> Answered<Reply> {
+        accepted: impl Fn(&Outcome<'_>) -> Answer + Send + 'static,
+    ) -> Answered<Executed> {
         let engine = app.engine()?;
+        let patience = Arc::new(OnceLock::new());
+        let (request_id, told) = (Arc::clone(&self.info.id), Arc::clone(&patience));
+        let render = move |outcome: &Outcome<'_>| match &outcome.decision.refusal {
+            None => accepted(outcome),
+            Some(rejection) => {
+                let problem = Problem::from(rejection);
+                if let Some(seconds) = problem.retry_after_s() {
+                    let _told_before = told.set(seconds);
+                }
+                refusal(&problem, &request_id)
+            }
+        };
         let request = Request {
             client_id: self.client_id,
             account_id: account.account_id,
             command,
             origin: app.origin(self.client_id, &self.info, reason).await?,
             idempotency: self.idempotency("", body),
-            render,
+            render: Box::new(render),
         };
         let reply = engine.execute(request).await?;
         app.acknowledge(self.client_id, reply.position, false);
-        Ok(reply)
+        let retry_after_s = patience.get().copied();
+        Ok(Executed {
+            reply,
+            retry_after_s,
+        })
     }
+}
+
+/// What became of a command.
+pub(crate) struct Executed {
+    pub(crate) reply: Reply,
+    /// When a refusal that may pass says to come back.
+    retry_after_s: Option<u64>,
+}
+
+impl Executed {
+    /// The HTTP answer, byte for byte.
+    pub(crate) fn answer(self) -> Response {
+        let mut response = answer(self.reply);
+        if let Some(seconds) = self.retry_after_s {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// A kept answer that holds something.
+pub(crate) fn answered(status: u16, body: &impl Serialize) -> Answer {
+    Answer {
+        status,
+        body: json(body),
+        keep: true,
+    }
+}
+
+/// The answer of commands without a result.
+pub(crate) fn done(_outcome: &Outcome<'_>) -> Answer {
+    Answer {
+        status: 204,
+        body: String::new(),
+        keep: true,
+    }
+}
+
+/// The JSON text of an answer.
+pub(crate) fn json(body: &impl Serialize) -> String {
+    serde_json::to_string(body).expect("invariant: answers are plain text and numbers")
 }
 
 /// The HTTP answer of a reply, byte for byte.
@@ -132,9 +194,6 @@ pub(crate) fn answer(reply: Reply) -> Response {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
-    }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     headers.insert("daybook-position", HeaderValue::from(reply.position));
     if reply.replayed {

@@ -8,6 +8,6 @@ mod reads;
 
 pub(crate) use body::JsonBody;
 pub(crate) use client::{Info, SignedIn};
-pub(crate) use command::{Command, answer, refusal};
+pub(crate) use command::{Command, answer, answered, done, json, refusal};
 pub(crate) use query::{Items, PathId, Query, page_of, parameter};
 pub(crate) use reads::Fresh;

@@ -94,20 +94,36 @@ codes! {
         "A stop, stop loss or take profit is on the wrong side of the market.";
     TooManyOrders = 422 "too_many_orders" "Too many orders"
         "The account has as many working orders as it may.";
-    MaxPosition = 422 "max_position" "Too many positions"
-        "The account has as many open positions as it may.";
+    DailyLossLimit = 422 "daily_loss_limit" "Daily loss limit reached"
+        "The day's loss has reached its limit: new risk is refused until the next trading day.";
+    MaxPosition = 422 "max_position" "Position limit reached"
+        "The account has as many open positions, lots in one direction, or notional, as it may.";
+    LeverageOutOfRange = 422 "leverage_out_of_range" "Leverage out of range"
+        "The leverage is below 1 or above what the account may have.";
+    NotOpposite = 422 "not_opposite" "Not opposite positions"
+        "Only a long and a short position of one symbol close one another.";
+    WrongMode = 422 "wrong_mode" "Wrong position mode"
+        "Accounts of this mode, hedging or netting, have no such operation.";
+    DealBusted = 422 "deal_busted" "Deal busted already"
+        "The deal was undone before; nothing is undone twice.";
+    NotCorrectable = 422 "not_correctable" "Deal cannot be corrected"
+        "The correction cannot be made by compensation any more; the detail says why.";
     InsufficientMargin = 422 "insufficient_margin" "Insufficient margin"
         "Free margin does not cover the margin and commission that the order needs.";
     PositionNotOpen = 422 "position_not_open" "Position not open"
         "The position has been closed already.";
     OrderNotWorking = 422 "order_not_working" "Order not working"
         "The order has been filled, cancelled, rejected or has expired.";
+    TooManyAccounts = 422 "too_many_accounts" "Too many accounts"
+        "The client has as many accounts as it may.";
     IdempotencyKeyReused = 422 "idempotency_key_reused" "Idempotency key reused"
         "The key was used before with another path, query or body. A new request needs a new key.";
     RateLimited = 429 "rate_limited" "Too many requests"
         "The rate limit is used up; `Retry-After` says when to try again. Nothing was appended.";
     SignInBlocked = 429 "sign_in_blocked" "Sign-in blocked"
         "Too many failed sign-ins to this account or from this address; other routes go on working.";
+    OrderRate = 429 "order_rate" "Too many orders"
+        "The account has placed as many orders within a minute as it may; `Retry-After` says when to try again. Nothing was appended.";
     Internal = 500 "internal" "Internal error"
         "Our fault, and logged under `requestId`. With an `Idempotency-Key` it is safe to ask again.";
     NoQuote = 503 "no_quote" "No quote yet"

@@ -26,7 +26,17 @@ impl From<&AccountRejection> for Problem {
             R::VolumeStep { .. } => Code::VolumeStep,
             R::InvalidStops(_) => Code::InvalidStops,
             R::TooManyOrders(_) => Code::TooManyOrders,
-            R::MaxPosition(_) => Code::MaxPosition,
+            R::DailyLossLimit { .. } => Code::DailyLossLimit,
+            R::OrderRate { retry_after_ms, .. } => {
+                let problem = Self::with_detail(Code::OrderRate, rejection.to_string());
+                return problem.retry_after(retry_after_ms.div_ceil(1_000));
+            }
+            R::MaxPosition(_) | R::MaxExposure { .. } | R::MaxNotional { .. } => Code::MaxPosition,
+            R::LeverageOutOfRange { .. } => Code::LeverageOutOfRange,
+            R::NotOpposite(..) => Code::NotOpposite,
+            R::WrongMode(_) => Code::WrongMode,
+            R::DealBusted(_) => Code::DealBusted,
+            R::NotCorrectable(_) => Code::NotCorrectable,
             R::InsufficientMargin { .. } => Code::InsufficientMargin,
             R::PositionNotOpen(_) => Code::PositionNotOpen,
             R::OrderNotWorking(_) => Code::OrderNotWorking,
@@ -41,12 +51,13 @@ impl From<&AccountRejection> for Problem {
 
 /// The domain's message begins with the field where one field is to blame.
 fn invalid_order(message: &str) -> Problem {
-    const FIELDS: [&str; 8] = [
+    const FIELDS: [&str; 9] = [
         "volume",
         "limitPrice",
         "stopPrice",
         "stopLoss",
         "takeProfit",
+        "trailingDistance",
         "expiresAt",
         "ocoGroup",
         "clientOrderId",
@@ -93,9 +104,11 @@ impl From<EngineError> for Problem {
             EngineError::IdempotencyKeyReused => Self::new(Code::IdempotencyKeyReused),
             EngineError::UniqueTaken { .. } => Self::new(Code::Conflict),
             EngineError::ClientRefused(rejection) => Self::from(&rejection),
-            EngineError::AccountRefused(_) | EngineError::Corrupt(_) => {
-                failed(Code::Internal, &error)
+            EngineError::AccountRefused(rejection) => Self::from(&rejection),
+            EngineError::InstrumentRefused(rejection) => {
+                Self::with_detail(Code::InvalidTerms, rejection.to_string())
             }
+            EngineError::Corrupt(_) => failed(Code::Internal, &error),
             EngineError::Store(error) => error.into(),
         }
     }

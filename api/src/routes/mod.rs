@@ -1,5 +1,6 @@
 //! The routes, by resource.
 
+pub(crate) mod accounts;
 pub(crate) mod health;
 pub(crate) mod market;
 pub(crate) mod trading;

@@ -1,4 +1,4 @@
-//! The client itself: profile, accounts, default account. **Permission:** the client.
+//! The client itself: profile and default account. **Permission:** the client.
 
 use std::sync::Arc;
 
@@ -7,19 +7,16 @@ use daybook_domain::{
     AccountId, Client, ClientCommand, ClientId, ClientRejection, client::Registration,
 };
 use daybook_engine::{Answer, ClientRequest, RenderClient, Reply};
-use daybook_projections::{AccountRow, ClientRow, names};
+use daybook_projections::{ClientRow, names};
 use daybook_store::SubjectKey;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::trading::{
-    account::{kind_name, mode_name, state_name},
-    default_account, demo_account,
-};
+use super::trading::{default_account, demo_account};
 use crate::{
     app::{AccountRef, App, Shared, sealed_origin},
-    extract::{Command, Fresh, JsonBody, SignedIn, answer, refusal},
-    number::{self, Patch},
+    extract::{Command, Fresh, JsonBody, SignedIn, answer, json, refusal},
+    number::Patch,
     problem::{Answered, Code, FieldError, Problem, ProblemBody},
 };
 
@@ -53,28 +50,6 @@ pub(crate) struct MeBody {
     /// Used where a request names no account.
     #[schema(example = "01997d0a-5a3e-7d31-9a53-0a4f2f1c7a13")]
     default_account_id: String,
-}
-
-/// One of the client's accounts.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct AccountItem {
-    #[schema(example = "01997d0a-5a3e-7d31-9a53-0a4f2f1c7a13")]
-    account_id: String,
-    #[schema(example = 100_001)]
-    number: u64,
-    #[schema(example = "demo")]
-    kind: &'static str,
-    #[schema(example = "hedging")]
-    mode: &'static str,
-    #[schema(example = "USD")]
-    currency: String,
-    #[schema(example = 100)]
-    leverage: u32,
-    #[schema(example = "10000.00")]
-    balance: String,
-    #[schema(example = "active")]
-    state: &'static str,
 }
 
 /// Changes to the client; what is left out stays.
@@ -159,38 +134,6 @@ impl MeBody {
     }
 }
 
-/// The client's accounts, oldest first.
-#[utoipa::path(get, path = "/user/accounts", operation_id = "listAccounts", tag = "me", security(("bearer" = [])),
-    responses(
-        (status = 200, description = "Accounts", body = Vec<AccountItem>),
-        (status = 401, description = "`unauthenticated`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "`read_model_behind`", body = ProblemBody, content_type = "application/problem+json"),
-    ))]
-pub(crate) async fn accounts(
-    State(app): State<Shared>,
-    client: SignedIn,
-    fresh: Fresh,
-) -> Answered<Json<Vec<AccountItem>>> {
-    fresh.wait(&[names::ACCOUNTS]).await?;
-    let rows = app.handles.reads.accounts_of(client.client_id()).await?;
-    Ok(Json(rows.iter().map(AccountItem::of).collect()))
-}
-
-impl AccountItem {
-    fn of(row: &AccountRow) -> Self {
-        Self {
-            account_id: row.account_id.to_string(),
-            number: row.number,
-            kind: kind_name(row.kind),
-            mode: mode_name(row.mode),
-            currency: row.currency.to_string(),
-            leverage: row.leverage,
-            balance: number::money(row.funds.balance(), row.currency),
-            state: state_name(row.state),
-        }
-    }
-}
-
 /// Changes the profile, the default account, or both.
 #[utoipa::path(patch, path = "/user/me", operation_id = "changeMe", tag = "me", request_body = MeChanges,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes repeating safe for 24 hours")),
@@ -205,7 +148,6 @@ pub(crate) async fn change(
     command: Command,
     JsonBody { value, bytes }: JsonBody<MeChanges>,
 ) -> Answered<Response> {
-    app.engine()?;
     let client = command.client_id;
     let (profile, chosen) = changes(value)?;
     let default = match chosen {
@@ -294,7 +236,7 @@ fn render_me(
                 None => refusal(&Problem::new(Code::NotFound), &request_id),
                 Some(profile) => {
                     let default = state.default_account.unwrap_or(demo);
-                    let body = super::trading::order::json(&MeBody::of(client, profile, default));
+                    let body = json(&MeBody::of(client, profile, default));
                     Answer {
                         status: 200,
                         body: key.seal(SEALED_ANSWER, &body),

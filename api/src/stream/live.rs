@@ -15,11 +15,13 @@ const EVENTS_PER_READ: i64 = 1_000;
 const NOTICES_MAX: usize = 256;
 
 /// What an event changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Changed {
     Order(OrderId),
     Position(PositionId),
-    /// Money alone.
+    /// Something that the client is told by itself.
+    Notification(Arc<AccountEvent>),
+    /// Money or terms alone.
     Funds,
 }
 
@@ -170,50 +172,75 @@ fn notices(desk: &Desk, events: &[Recorded]) -> Vec<Notice> {
         if !desk.listeners.contains_key(&account_id) {
             continue;
         }
-        let Some(change) = change_of(recorded) else {
-            continue;
-        };
+        let changes = changes_of(recorded);
         match notices
             .iter_mut()
             .find(|notice| notice.account_id == account_id)
         {
-            Some(notice) => notice.changes.push((change, recorded.position)),
+            Some(notice) => notice.changes.extend(changes),
             None => notices.push(Notice {
                 account_id,
-                changes: vec![(change, recorded.position)],
+                changes,
             }),
         }
     }
     notices
 }
 
-/// What a recorded account event changed.
-pub(super) fn change_of(recorded: &Recorded) -> Option<Changed> {
+/// What a recorded account event changed, and where in the book.
+pub(super) fn changes_of(recorded: &Recorded) -> Vec<(Changed, i64)> {
     match recorded.decode::<AccountEvent>() {
-        Ok(event) => Some(changed(&event)),
+        Ok(event) => {
+            let changes = changed(event).into_iter();
+            changes.map(|change| (change, recorded.position)).collect()
+        }
         Err(error) => {
             tracing::error!(%error, "an event cannot be pushed");
-            None
+            Vec::new()
         }
     }
 }
 
-fn changed(event: &AccountEvent) -> Changed {
-    match event {
-        AccountEvent::AccountOpened { .. } | AccountEvent::FundsAdjusted { .. } => Changed::Funds,
+fn changed(event: AccountEvent) -> Vec<Changed> {
+    let thing = match &event {
         AccountEvent::OrderPlaced { order_id, .. }
         | AccountEvent::OrderRejected { order_id, .. }
         | AccountEvent::OrderModified { order_id, .. }
         | AccountEvent::OrderCancelled { order_id, .. }
         | AccountEvent::OrderExpired { order_id, .. }
         | AccountEvent::OrderTriggered { order_id, .. }
-        | AccountEvent::OrderFilled { order_id, .. } => Changed::Order(*order_id),
+        | AccountEvent::OrderNetted { order_id, .. }
+        | AccountEvent::OrderFilled { order_id, .. } => return vec![Changed::Order(*order_id)],
         AccountEvent::PositionOpened { position_id, .. }
-        | AccountEvent::ProtectionChanged { position_id, .. } => Changed::Position(*position_id),
-        AccountEvent::PositionReduced { deal, .. } | AccountEvent::PositionClosed { deal, .. } => {
-            Changed::Position(deal.position_id)
+        | AccountEvent::ProtectionChanged { position_id, .. } => {
+            return vec![Changed::Position(*position_id)];
         }
-    }
+        AccountEvent::PositionIncreased { increase, .. } => {
+            return vec![Changed::Position(increase.position_id)];
+        }
+        AccountEvent::PositionReduced { deal, .. } | AccountEvent::PositionClosed { deal, .. } => {
+            return vec![Changed::Position(deal.position_id)];
+        }
+        AccountEvent::SwapCharged { charge, .. } => {
+            return vec![Changed::Position(charge.position_id)];
+        }
+        AccountEvent::AccountOpened { .. }
+        | AccountEvent::FundsAdjusted { .. }
+        | AccountEvent::StopOutStep { .. } => return vec![Changed::Funds],
+        // These a client is told by themselves, besides what they may do to a position.
+        AccountEvent::DealBusted { bust, .. } => Changed::Position(bust.position_id),
+        AccountEvent::DealRepriced { reprice, .. } => Changed::Position(reprice.position_id),
+        AccountEvent::LeverageChanged { .. }
+        | AccountEvent::ControlsChanged { .. }
+        | AccountEvent::MarginCallRaised { .. }
+        | AccountEvent::MarginCallCleared { .. }
+        | AccountEvent::StopOutStarted { .. }
+        | AccountEvent::StopOutFinished { .. }
+        | AccountEvent::NegativeBalanceCompensated { .. }
+        | AccountEvent::TradingDayStarted { .. }
+        | AccountEvent::DailyLossLimitReached { .. } => Changed::Funds,
+    };
+    vec![thing, Changed::Notification(Arc::new(event))]
 }
 
 fn lock(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {

@@ -5,6 +5,7 @@
 
 mod entrance;
 pub(crate) mod live;
+mod notification;
 pub(crate) mod private;
 mod protocol;
 mod pushes;

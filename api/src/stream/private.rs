@@ -22,7 +22,7 @@ use utoipa::IntoParams;
 
 use super::{
     entrance::{End, authenticated},
-    live::{CutOff, Ear, Notice, change_of},
+    live::{CutOff, Ear, Notice, changes_of},
     protocol::{PrivateOp, Said, channel_error, error, unknown_symbol},
     pushes::{Watched, figures_text, push_texts},
     socket::{Peer, close, limited, utf8},
@@ -58,8 +58,12 @@ pub(crate) struct PrivateQuery {
 /// "quotes:EURUSD"],"since"?: position}` is answered `{"type":"subscribed","channels","position"}`.
 /// Pushes: `{"type":"order","position","accountId",…}` with the fields of an order (its type is
 /// `orderType` here), `{"type":"position","position","accountId","open",…}`, and at most four times
-/// a second `{"type":"account",…}` with the fields of `GET /trading/account`. With `since` a client
-/// that reconnects gets what it missed. `{"op":"auth"}` again prolongs the session; it ends when
+/// a second `{"type":"account",…}` with the fields of `GET /trading/account`. `notifications` tells,
+/// for all accounts that the client has when it subscribes, `{"type":"notification","position",
+/// "accountId","kind","time",…}`; kinds are `margin_call`, `margin_call_cleared`,
+/// `stop_out_started`, `stop_out_finished`, `negative_balance_compensated`, `trading_day_started`,
+/// `daily_loss_limit`, `deal_busted`, `deal_repriced`, `leverage_changed`, `controls_changed`. With
+/// `since` a client that reconnects gets what it missed. `{"op":"auth"}` again prolongs the session; it ends when
 /// its token does.
 #[utoipa::path(get, path = "/ws", operation_id = "openPrivateChannel", tag = "trading", params(PrivateQuery),
     responses(
@@ -115,7 +119,8 @@ enum Channel {
     Account(AccountId),
     Orders(AccountId),
     Positions(AccountId),
-    Notifications,
+    /// Of all these accounts: the client's own.
+    Notifications(Vec<AccountId>),
     Quotes(Symbol),
 }
 
@@ -195,7 +200,7 @@ impl Session {
         for name in names {
             match self.channel(&name).await {
                 Ok(channel) => {
-                    if let Some((account_id, from)) = self.join(channel, since)? {
+                    for (account_id, from) in self.join(&channel, since)? {
                         position = position.min(from);
                         missed.insert(account_id, from);
                     }
@@ -223,7 +228,12 @@ impl Session {
     /// What a name stands for, or the message that refuses it.
     async fn channel(&self, name: &str) -> Result<Channel, String> {
         if name == "notifications" {
-            return Ok(Channel::Notifications);
+            let own = self.app.handles.reads.accounts_of(self.identity.client_id);
+            let own = own
+                .await
+                .map_err(|error| channel_error(Problem::from(error).code().entry().code, name))?;
+            let ids = own.iter().map(|row| row.account_id);
+            return Ok(Channel::Notifications(ids.collect()));
         }
         let unknown = || channel_error("unknown_channel", name);
         let (kind, rest) = name.split_once(':').ok_or_else(unknown)?;
@@ -248,34 +258,45 @@ impl Session {
         own.map(|account| make(account.account_id)).map_err(refused)
     }
 
-    /// Starts to listen; says from which position on the account's events come by themselves.
+    /// Starts to listen; says of each account from which position on its events come by themselves.
     fn join(
         &mut self,
-        channel: Channel,
+        channel: &Channel,
         since: Option<i64>,
-    ) -> Result<Option<(AccountId, i64)>, CutOff> {
-        let account_id = match channel {
-            Channel::Notifications => return Ok(None),
+    ) -> Result<Vec<(AccountId, i64)>, CutOff> {
+        let accounts: &[AccountId] = match channel {
             Channel::Quotes(symbol) => {
-                self.quotes.add(&[symbol]);
-                return Ok(None);
+                self.quotes.add(&[*symbol]);
+                &[]
             }
-            Channel::Account(id) | Channel::Orders(id) | Channel::Positions(id) => id,
+            Channel::Account(id) | Channel::Orders(id) | Channel::Positions(id) => {
+                std::slice::from_ref(id)
+            }
+            Channel::Notifications(ids) => ids,
         };
-        let from = self.app.live.listen(&mut self.ear, account_id)?;
-        let watched = self.watched.entry(account_id).or_default();
-        watched.after = watched.after.max(since.unwrap_or_default());
-        match channel {
-            Channel::Account(_) => watched.show_account(),
-            Channel::Orders(_) => watched.orders = true,
-            Channel::Positions(_) => watched.positions = true,
-            Channel::Notifications | Channel::Quotes(_) => {}
+        let mut joined = Vec::with_capacity(accounts.len());
+        for account_id in accounts {
+            let from = self.app.live.listen(&mut self.ear, *account_id)?;
+            let watched = self.watched.entry(*account_id).or_default();
+            watched.after = watched.after.max(since.unwrap_or_default());
+            match channel {
+                Channel::Account(_) => watched.show_account(),
+                Channel::Orders(_) => watched.orders = true,
+                Channel::Positions(_) => watched.positions = true,
+                Channel::Notifications(_) => watched.notifications = true,
+                Channel::Quotes(_) => {}
+            }
+            joined.push((*account_id, from));
         }
-        Ok(Some((account_id, from)))
+        Ok(joined)
     }
 
     fn unsubscribe(&mut self, names: &[String]) {
         for name in names {
+            if name == "notifications" {
+                let everywhere = self.watched.values_mut();
+                everywhere.for_each(|watched| watched.notifications = false);
+            }
             let (kind, rest) = name.split_once(':').unwrap_or((name, ""));
             if kind == "quotes" {
                 let (known, _) = split_symbols(&self.app, rest);
@@ -318,7 +339,7 @@ impl Session {
             return Ok(peer.say_one(channel_error("too_far_behind", &name)).await?);
         }
         let before = events.iter().filter(|event| event.position <= until);
-        let changes = before.filter_map(|event| Some((change_of(event)?, event.position)));
+        let changes = before.flat_map(changes_of);
         let notice = Notice {
             account_id,
             changes: changes.collect(),

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use daybook_domain::AccountId;
-use daybook_projections::names;
+use daybook_projections::{AccountRow, names};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::sleep;
 
-use super::live::{Changed, Notice};
+use super::{
+    live::{Changed, Notice},
+    notification,
+};
 use crate::{
     app::Shared,
     problem::{Answered, Code, Problem},
@@ -30,6 +33,7 @@ pub(super) struct Watched {
     pub(super) account: bool,
     pub(super) orders: bool,
     pub(super) positions: bool,
+    pub(super) notifications: bool,
     /// The client knows everything up to here.
     pub(super) after: i64,
     seen: Option<Seen>,
@@ -110,6 +114,11 @@ pub(super) async fn push_texts(
                 let item = position_object(app, position_id).await?;
                 item.map(|item| ("position", item))
             }
+            Changed::Notification(event) => {
+                let account = known_account(app, notice.account_id).await?;
+                let item = notification::item(&event, account.currency);
+                item.map(|item| ("notification", item))
+            }
             Changed::Funds => None,
         };
         if let Some((kind, item)) = item {
@@ -126,11 +135,12 @@ fn wanted(watched: &Watched, notice: &Notice) -> Vec<(Changed, i64)> {
         let wants = match change {
             Changed::Order(_) => watched.orders,
             Changed::Position(_) => watched.positions,
+            Changed::Notification(_) => watched.notifications,
             Changed::Funds => false,
         };
         if wants && *position > watched.after {
             last.retain(|(earlier, _)| earlier != change);
-            last.push((*change, *position));
+            last.push((change.clone(), *position));
         }
     }
     last
@@ -154,18 +164,22 @@ async fn position_object(
     let Some(state) = app.handles.reads.position(position_id).await? else {
         return Ok(None);
     };
-    let account = app.handles.reads.account(state.account_id).await?;
-    let account = account.ok_or_else(|| Problem::new(Code::Internal))?;
+    let account = known_account(app, state.account_id).await?;
+    let open = app.handles.reads.positions(state.account_id).await?;
     let market = app.market();
     let valuation = Valuation {
-        currency: account.currency,
-        leverage: account.leverage,
+        account: account.figures_input(&open),
         market: &market,
         rules: &app.handles.config.rules,
     };
     let mut item = object(&PositionItem::of(&state.position, valuation));
     item.insert("open".to_owned(), Value::Bool(state.closed_at.is_none()));
     Ok(Some(item))
+}
+
+async fn known_account(app: &Shared, account_id: AccountId) -> Answered<AccountRow> {
+    let account = app.handles.reads.account(account_id).await?;
+    account.ok_or_else(|| Problem::new(Code::Internal))
 }
 
 fn object(item: &impl Serialize) -> Map<String, Value> {
@@ -208,11 +222,11 @@ mod tests {
             account_id: AccountId::default(),
             changes: vec![
                 (old, 4),
-                (order, 5),
-                (order, 6),
-                (position, 7),
+                (order.clone(), 5),
+                (order.clone(), 6),
+                (position.clone(), 7),
                 (Changed::Funds, 8),
-                (order, 9),
+                (order.clone(), 9),
             ],
         };
         let mut watched = Watched {
@@ -221,7 +235,8 @@ mod tests {
             after: 4,
             ..Watched::default()
         };
-        assert_eq!(wanted(&watched, &notice), [(position, 7), (order, 9)]);
+        let both = [(position.clone(), 7), (order, 9)];
+        assert_eq!(wanted(&watched, &notice), both);
         watched.orders = false;
         assert_eq!(wanted(&watched, &notice), [(position, 7)]);
     }

@@ -204,6 +204,7 @@ pub fn place(order_type: OrderType, limit_price: Option<Decimal>) -> AccountComm
         stop_price: None,
         stop_loss: None,
         take_profit: None,
+        trailing_distance: None,
         time_in_force: TimeInForce::Gtc,
         expires_at: None,
         oco_group: None,

@@ -1,10 +1,14 @@
 //! The `daybook` command: what can be typed, and what it ends with.
 
+mod accounts;
+mod assign;
 mod audit;
 mod config;
+mod deals;
 mod instruments;
 mod migrate;
 mod openapi;
+mod operator;
 mod progress;
 mod projections;
 mod replay;
@@ -76,6 +80,12 @@ enum Command {
     /// Instruments and their terms.
     #[command(subcommand)]
     Instruments(instruments::Instruments),
+    /// Corrections of deals.
+    #[command(subcommand)]
+    Deals(deals::Deals),
+    /// Flags, limits, leverage and money of an account.
+    #[command(subcommand)]
+    Accounts(accounts::Accounts),
     /// Stand in for the outside world.
     #[command(subcommand)]
     Simulate(simulate::Simulate),
@@ -102,6 +112,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         | Command::Replay(_)
         | Command::Audit(_)
         | Command::Instruments(_)
+        | Command::Deals(_)
+        | Command::Accounts(_)
         | Command::Scenario(_)
         | Command::Bench(_)
         | Command::Openapi => "warn",
@@ -123,6 +135,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Audit(what) => with_database(async |at| audit::run(what, at, json).await).await,
         Command::Instruments(what) => {
             with_database(async |at| instruments::run(what, at, json).await).await
+        }
+        Command::Deals(what) => with_database(async |at| deals::run(what, at, json).await).await,
+        Command::Accounts(what) => {
+            with_database(async |at| accounts::run(what, at, json).await).await
         }
     }
 }
@@ -210,6 +226,13 @@ mod tests {
             "audit verify --all",
             "audit verify --stream account-0193c0de-0000-7000-8000-000000000000",
             "instruments list",
+            "instruments set EURUSD spreadMarkup=2 groups.vip.spreadMarkup=0 --reason wide",
+            "instruments disable WTI --json",
+            "deals bust 0193c0de-0000-7000-8000-000000000000 --reason wrong",
+            "deals reprice 0193c0de-0000-7000-8000-000000000000 --price 1.0871 --reason wrong",
+            "accounts controls 0193c0de-0000-7000-8000-000000000000 closeOnly=true",
+            "accounts leverage 0193c0de-0000-7000-8000-000000000000 30",
+            "accounts adjust 0193c0de-0000-7000-8000-000000000000 -25.50 --bucket demo",
             "simulate feed --listen 127.0.0.1:0 --ticks a.csv b.csv --speed 2.5 --seed 7 --loop \
              --max-gap-ms 100",
             "scenario run file.json --out report.json",
@@ -230,6 +253,10 @@ mod tests {
             "audit verify --all --stream account-1",
             "replay account 0193c0de-0000-7000-8000-000000000000 --as-of now --sequence 1",
             "simulate feed --speed 0",
+            "instruments set EURUSD",
+            "instruments set EURUSD spreadMarkup",
+            "deals bust 0193c0de-0000-7000-8000-000000000000",
+            "deals reprice 0193c0de-0000-7000-8000-000000000000 --price 0 --reason x",
         ] {
             let words = std::iter::once("daybook").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "{line}");

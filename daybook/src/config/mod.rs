@@ -115,6 +115,8 @@ pub struct ApiSettings {
     pub demo_funds: Decimal,
     /// Leverage of a new client's accounts.
     pub leverage: u32,
+    /// Accounts that a client may have.
+    pub accounts_max: usize,
 }
 
 /// The secrets in use. Those of later parts are read, checked and generated, and not kept here.

@@ -1,5 +1,6 @@
 //! From variables to the typed configuration.
 
+mod house;
 mod secret;
 
 use std::{
@@ -10,10 +11,7 @@ use std::{
 };
 
 use daybook_api::{Limits, Network};
-use daybook_domain::{
-    Decimal, Rules,
-    rules::{ConversionRule, LimitFill, SessionRule},
-};
+use daybook_domain::Decimal;
 use daybook_engine::EngineConfig;
 use daybook_relay::FilterConfig;
 use secrecy::SecretString;
@@ -166,53 +164,11 @@ fn engine(read: &mut Reader, simulated: bool) -> EngineConfig {
             .parsed_with("DAYBOOK_SHARDS", one_to_1024)
             .unwrap_or(default.shards),
         queue_max: count(read, "DAYBOOK_QUEUE_MAX").unwrap_or(default.queue_max),
-        rules: rules(read, simulated),
+        rules: house::rules(read, simulated),
         idempotency_ttl: Duration::from_secs(ttl),
         hot_accounts_max: count(read, "DAYBOOK_HOT_ACCOUNTS_MAX")
             .unwrap_or(default.hot_accounts_max),
         snapshot_every: read.at_least_one("DAYBOOK_SNAPSHOT_EVERY", default.snapshot_every),
-        ..default
-    }
-}
-
-fn rules(read: &mut Reader, simulated: bool) -> Rules {
-    let default = Rules::default();
-    let sessions = [
-        ("terms", SessionRule::Terms),
-        ("always", SessionRule::Always),
-    ];
-    let limit_fill = [
-        ("improve", LimitFill::Improve),
-        ("at_limit", LimitFill::AtLimit),
-    ];
-    let conversion = [
-        ("worse", ConversionRule::Worse),
-        ("by_deal", ConversionRule::ByDeal),
-    ];
-    let age = read.parsed_with("DAYBOOK_MAX_QUOTE_AGE_MS", |text| match text {
-        "off" => Ok(None),
-        number => number
-            .parse()
-            .map(Some)
-            .map_err(|_| "must be a number or off".to_owned()),
-    });
-    Rules {
-        limit_fill: read
-            .choice("DAYBOOK_LIMIT_FILL", &limit_fill)
-            .unwrap_or_default(),
-        sessions: read
-            .choice("DAYBOOK_SESSIONS", &sessions)
-            .unwrap_or(if simulated {
-                SessionRule::Always
-            } else {
-                SessionRule::Terms
-            }),
-        conversion: read
-            .choice("DAYBOOK_CONVERSION", &conversion)
-            .unwrap_or_default(),
-        max_quote_age_ms: age.unwrap_or(default.max_quote_age_ms),
-        orders_max: count(read, "DAYBOOK_ORDERS_MAX").unwrap_or(default.orders_max),
-        positions_max: count(read, "DAYBOOK_POSITIONS_MAX").unwrap_or(default.positions_max),
         ..default
     }
 }
@@ -243,6 +199,7 @@ fn api(read: &mut Reader, listen: SocketAddr) -> (ApiSettings, String) {
         leverage: read
             .parsed_with("DAYBOOK_LEVERAGE", one_to_500)
             .unwrap_or(100),
+        accounts_max: count(read, "DAYBOOK_ACCOUNTS_MAX").unwrap_or(10),
     };
     (settings, advertise.unwrap_or_else(|| own_address(listen)))
 }
@@ -263,10 +220,10 @@ fn own_address(listen: SocketAddr) -> String {
 fn limits(read: &mut Reader) -> Limits {
     Limits {
         window: Duration::from_millis(read.at_least_one("RATE_LIMIT_WINDOW_MS", 60_000_u64)),
-        requests_max: read.limit("RATE_LIMIT_MAX", 100),
-        auth_max: read.limit("RATE_LIMIT_AUTH_MAX", 10),
-        orders_max: read.limit("RATE_LIMIT_ORDERS_MAX", 10),
-        login_block_after: read.limit("LOGIN_BLOCK_AFTER", 5),
+        requests_max: read.limit("RATE_LIMIT_MAX", Some(100)),
+        auth_max: read.limit("RATE_LIMIT_AUTH_MAX", Some(10)),
+        orders_max: read.limit("RATE_LIMIT_ORDERS_MAX", Some(10)),
+        login_block_after: read.limit("LOGIN_BLOCK_AFTER", Some(5)),
         login_block: Duration::from_secs(read.at_least_one("LOGIN_BLOCK_SEC", 900_u64)),
     }
 }
@@ -300,7 +257,7 @@ fn later(read: &mut Reader) {
     ] {
         let _ = read.flag(name, false);
     }
-    let _ = read.limit("RATE_LIMIT_CRM_MAX", 100);
+    let _ = read.limit("RATE_LIMIT_CRM_MAX", Some(100));
     let _: Option<u64> = read.parsed("MD_HISTORY_TTL_1H_SEC");
 }
 

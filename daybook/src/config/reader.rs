@@ -98,7 +98,7 @@ impl Reader {
     }
 
     /// A limit; `0` and `off` take it away.
-    pub fn limit(&mut self, name: &'static str, default: u32) -> Option<u32> {
+    pub fn limit(&mut self, name: &'static str, default: Option<u32>) -> Option<u32> {
         let parse = |text: &str| match text {
             "0" | "off" => Ok(None),
             number => number
@@ -106,7 +106,7 @@ impl Reader {
                 .map(Some)
                 .map_err(|_| "must be a number, 0 or off".to_owned()),
         };
-        self.parsed_with(name, parse).unwrap_or(Some(default))
+        self.parsed_with(name, parse).unwrap_or(default)
     }
 
     pub fn flag(&mut self, name: &'static str, default: bool) -> bool {

@@ -126,6 +126,7 @@ fn api_config(config: &Config) -> ApiConfig {
         limits: settings.limits.clone(),
         demo_funds: settings.demo_funds,
         leverage: settings.leverage,
+        accounts_max: settings.accounts_max,
         rules: config.rules().clone(),
         ..ApiConfig::new(config.secrets.access.clone())
     }

@@ -89,7 +89,10 @@ impl Node {
                 Err(error) => return Err(anyhow::Error::new(error).context("starting the engine")),
             }
         };
-        self.instruments.send_replace(engine.instruments());
+        tokio::spawn(follow_terms(
+            engine.instrument_changes(),
+            self.instruments.clone(),
+        ));
         self.runners = Some(Runners::start(self.store.clone(), &self.reads));
         self.engine.send_replace(Some(engine));
         Ok(())
@@ -104,6 +107,19 @@ impl Node {
         }
         if let Some(runners) = self.runners.take() {
             runners.stop().await;
+        }
+    }
+}
+
+/// Shows the API the terms in force, and every change of them, until the engine ends.
+async fn follow_terms(
+    mut terms: watch::Receiver<Vec<Arc<Instrument>>>,
+    shown: watch::Sender<Vec<Arc<Instrument>>>,
+) {
+    loop {
+        shown.send_replace(terms.borrow_and_update().clone());
+        if terms.changed().await.is_err() {
+            return;
         }
     }
 }

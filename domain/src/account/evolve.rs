@@ -1,10 +1,7 @@
 //! The account's fold.
 
-use rust_decimal::Decimal;
-
 use super::{
-    Account, AccountEvent, AccountTerms, Order, OrderLevels, Position, Ticket,
-    event::{ClosingDeal, PositionIncrease},
+    Account, AccountEvent, AccountTerms, Order, OrderLevels, Position, Ticket, event::ClosingDeal,
 };
 use crate::{OrderId, PositionId, Timestamp};
 
@@ -51,20 +48,15 @@ impl Account {
                 order.triggered = true;
             }
             AccountEvent::PositionOpened { .. } => self.open(event),
-            AccountEvent::PositionIncreased { increase, .. } => self.increase(increase),
-            AccountEvent::PositionReduced { deal, .. } => self.reduce(deal),
+            AccountEvent::PositionIncreased { increase, .. } => {
+                self.open_position(increase.position_id).increase(increase);
+            }
+            AccountEvent::PositionReduced { deal, .. } => {
+                self.open_position(deal.position_id).reduce(deal);
+            }
             AccountEvent::PositionClosed { deal, .. } => self.close(deal),
-            AccountEvent::ProtectionChanged {
-                position_id,
-                stop_loss,
-                take_profit,
-                trailing_distance,
-                ..
-            } => {
-                let position = self.open_position(*position_id);
-                position.stop_loss = *stop_loss;
-                position.take_profit = *take_profit;
-                position.trailing_distance = *trailing_distance;
+            AccountEvent::ProtectionChanged { position_id, .. } => {
+                self.open_position(*position_id).protect(event);
             }
             AccountEvent::LeverageChanged { .. }
             | AccountEvent::ControlsChanged { .. }
@@ -143,64 +135,13 @@ impl Account {
     }
 
     fn open(&mut self, event: &AccountEvent) {
-        let AccountEvent::PositionOpened {
-            position_id,
-            order_id,
-            deal_id: _,
-            symbol,
-            side,
-            volume,
-            open_price,
-            contract_size,
-            margin,
-            commission,
-            stop_loss,
-            take_profit,
-            trailing_distance,
-            at,
-        } = event
-        else {
-            unreachable!("invariant: only called with the event that it takes apart")
-        };
-        let known = self.position(*position_id).is_some();
-        assert!(!known, "corrupt stream: {position_id} opened twice");
-        let position = Position {
-            position_id: *position_id,
-            order_id: *order_id,
-            symbol: *symbol,
-            side: *side,
-            volume: *volume,
-            open_price: *open_price,
-            cost: None,
-            contract_size: *contract_size,
-            margin: *margin,
-            commission: *commission,
-            swap: Decimal::ZERO,
-            stop_loss: *stop_loss,
-            take_profit: *take_profit,
-            trailing_distance: *trailing_distance,
-            swap_day: None,
-            opened_at: *at,
-        };
+        let position = Position::opened(event);
+        let position =
+            position.expect("invariant: only called with the event that opens a position");
+        let id = position.position_id;
+        let known = self.position(id).is_some();
+        assert!(!known, "corrupt stream: {id} opened twice");
         push_compact(&mut self.positions, position);
-    }
-
-    fn increase(&mut self, increase: &PositionIncrease) {
-        let position = self.open_position(increase.position_id);
-        assert_eq!(
-            position.volume + increase.volume,
-            increase.total_volume,
-            "corrupt stream: {} adds up to another volume",
-            increase.deal_id,
-        );
-        position.volume = increase.total_volume;
-        position.cost = Some(increase.cost);
-        position.open_price = average(increase.cost, increase.total_volume);
-        position.margin = increase.margin;
-        position.commission += increase.commission;
-        position.stop_loss = increase.stop_loss;
-        position.take_profit = increase.take_profit;
-        position.trailing_distance = increase.trailing_distance;
     }
 
     fn working(&mut self, id: OrderId) -> &mut Order {
@@ -221,18 +162,6 @@ impl Account {
         release_if_empty(&mut self.orders);
     }
 
-    fn reduce(&mut self, deal: &ClosingDeal) {
-        let position = self.open_position(deal.position_id);
-        assert_eq!(
-            position.volume - deal.volume,
-            deal.remaining,
-            "corrupt stream: {} leaves another volume",
-            deal.deal_id,
-        );
-        position.lessen(deal.volume);
-        position.swap -= deal.swap;
-    }
-
     fn close(&mut self, deal: &ClosingDeal) {
         let id = deal.position_id;
         let position = self.open_position(id);
@@ -247,24 +176,6 @@ impl Account {
         self.positions.retain(|position| position.position_id != id);
         release_if_empty(&mut self.positions);
     }
-}
-
-impl Position {
-    /// Takes lots off, and their share of the cost.
-    pub(super) fn lessen(&mut self, volume: Decimal) {
-        if let Some(cost) = &mut self.cost {
-            let share = cost.checked_mul(volume);
-            let share = share.and_then(|product| product.checked_div(self.volume));
-            *cost -= share.expect("invariant: profit was computed from the same share");
-        }
-        self.volume -= volume;
-    }
-}
-
-/// Price of one lot, for show.
-pub(super) fn average(cost: Decimal, volume: Decimal) -> Decimal {
-    cost.checked_div(volume)
-        .expect("invariant: a position has a volume, and its price fits 28 digits")
 }
 
 impl Order {

@@ -7,7 +7,6 @@ use rust_decimal::Decimal;
 use super::{
     Account, AccountEvent, AccountKind, Controls,
     event::{BustedDeal, FundsChange, RepricedDeal},
-    evolve::average,
     risk::{OrderWindow, Risk, TradingDay},
 };
 use crate::Timestamp;
@@ -27,11 +26,7 @@ impl Account {
                 self.controls = is_set.then(|| controls.clone());
             }
             AccountEvent::SwapCharged { charge, .. } => {
-                let position = self.open_position(charge.position_id);
-                let is_next = position.swap_day.is_none_or(|day| day < charge.day);
-                assert!(is_next, "corrupt stream: swap of {} twice", charge.day);
-                position.swap += charge.amount;
-                position.swap_day = Some(charge.day);
+                self.open_position(charge.position_id).accrue(charge);
             }
             AccountEvent::MarginCallRaised { .. } => self.risk.margin_called = true,
             AccountEvent::MarginCallCleared { .. } => self.risk.margin_called = false,
@@ -97,37 +92,16 @@ impl Account {
             return;
         }
         let position = self.open_position(bust.position_id);
-        if position.volume == bust.volume_removed {
+        position.bust(bust);
+        if position.volume.is_zero() {
             self.remove_position(bust.position_id);
-            return;
-        }
-        // The swap that the lots accrued vanishes with them.
-        let vanished = position
-            .swap
-            .checked_mul(bust.volume_removed)
-            .and_then(|product| product.checked_div(position.volume));
-        let vanished = vanished.expect("invariant: accrued swap is small money");
-        position.swap -= bust.funds.currency.round(vanished);
-        position.commission -= bust.commission;
-        position.volume -= bust.volume_removed;
-        if let Some(cost) = &mut position.cost {
-            *cost -= bust.cost_removed;
-            position.open_price = average(*cost, position.volume);
         }
     }
 
     fn reprice(&mut self, reprice: &RepricedDeal) {
         self.count_flow(&reprice.funds);
-        if !reprice.moves_position {
-            return;
-        }
-        let position = self.open_position(reprice.position_id);
-        match &mut position.cost {
-            None => position.open_price = reprice.to,
-            Some(cost) => {
-                *cost += (reprice.to - reprice.from) * reprice.volume;
-                position.open_price = average(*cost, position.volume);
-            }
+        if reprice.moves_position {
+            self.open_position(reprice.position_id).reprice(reprice);
         }
     }
 }

@@ -6,6 +6,7 @@
 mod arrivals;
 mod clerk;
 mod commands;
+mod inspect;
 mod note;
 mod outcomes;
 mod rollover;
@@ -28,6 +29,7 @@ use self::{
     sweep::{Life, Sweep},
 };
 pub(crate) use self::{
+    inspect::Inspection,
     note::{Note, TermsNote},
     outcomes::stored_answer,
     rollover::Rollovers,
@@ -210,6 +212,7 @@ impl Shard {
             Note::Settled(settled) => self.settled(*settled),
             Note::Arrived(arrived) => self.arrived(*arrived),
             Note::AnswersRead { account_id, result } => self.answers_read(account_id, result),
+            Note::Inspect(inspection) => self.inspect(*inspection),
             Note::Terms(note) => self.set_instrument(note),
             Note::RolledOver(day) => self.note_rolled_over(day),
             Note::Sweep(done) => self.begin_sweep(done),

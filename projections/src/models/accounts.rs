@@ -1,21 +1,22 @@
-//! Funds by bucket, terms and state of each account.
+//! Funds by bucket, terms, controls and margin call of each account.
 
 use std::collections::{HashMap, HashSet};
 
 use daybook_domain::{
     AccountEvent, AccountId, Decimal,
-    account::{Funds, event::FundsChange},
+    account::{Controls, Funds, event::FundsChange},
 };
 use daybook_store::Recorded;
 use futures::future::BoxFuture;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use crate::{
+    columns::{self, Columns},
     error::ProjectionError,
     facts::{self, AccountFact},
     projection::{Partition, Projection, names},
-    reads::{AccountRow, AccountState},
+    reads::AccountRow,
     slug,
 };
 
@@ -28,7 +29,7 @@ impl Projection for Accounts {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn schema(&self) -> &'static str {
@@ -44,7 +45,8 @@ impl Projection for Accounts {
             demo numeric not null,
             bonus numeric not null,
             held numeric not null,
-            state text not null,
+            controls jsonb not null,
+            margin_called boolean not null,
             opened_at timestamptz not null,
             opened_position bigint not null,
             sequence bigint not null,
@@ -98,13 +100,8 @@ async fn load(
         .filter(|fact| !opened.contains(&fact.id))
         .map(|fact| fact.id.0)
         .collect();
-    if wanted.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows: Vec<AccountRow> = sqlx::query_as("select * from accounts where account_id = any($1)")
-        .bind(wanted.into_iter().collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
+    let query = "select * from accounts where account_id = any($1)";
+    let rows: Vec<AccountRow> = columns::kept(connection, query, wanted).await?;
     Ok(rows.into_iter().map(|row| (row.account_id, row)).collect())
 }
 
@@ -122,9 +119,44 @@ fn fold(
     if let Some(change) = fact.event.funds() {
         add(&mut row.funds, change).ok_or_else(|| fact.misfit("funds have more than 28 digits"))?;
     }
+    change(row, &fact.event);
     row.sequence = fact.recorded.sequence;
     row.position = fact.recorded.position;
     Ok(())
+}
+
+/// What changes besides money.
+fn change(row: &mut AccountRow, event: &AccountEvent) {
+    match event {
+        AccountEvent::LeverageChanged { to, .. } => row.leverage = *to,
+        AccountEvent::ControlsChanged { controls, .. } => row.controls = Controls::clone(controls),
+        AccountEvent::MarginCallRaised { .. } => row.margin_called = true,
+        AccountEvent::MarginCallCleared { .. } => row.margin_called = false,
+        AccountEvent::AccountOpened { .. }
+        | AccountEvent::FundsAdjusted { .. }
+        | AccountEvent::OrderPlaced { .. }
+        | AccountEvent::OrderRejected { .. }
+        | AccountEvent::OrderModified { .. }
+        | AccountEvent::OrderCancelled { .. }
+        | AccountEvent::OrderExpired { .. }
+        | AccountEvent::OrderTriggered { .. }
+        | AccountEvent::OrderFilled { .. }
+        | AccountEvent::OrderNetted { .. }
+        | AccountEvent::PositionOpened { .. }
+        | AccountEvent::PositionIncreased { .. }
+        | AccountEvent::PositionReduced { .. }
+        | AccountEvent::PositionClosed { .. }
+        | AccountEvent::ProtectionChanged { .. }
+        | AccountEvent::SwapCharged { .. }
+        | AccountEvent::StopOutStarted { .. }
+        | AccountEvent::StopOutStep { .. }
+        | AccountEvent::StopOutFinished { .. }
+        | AccountEvent::NegativeBalanceCompensated { .. }
+        | AccountEvent::TradingDayStarted { .. }
+        | AccountEvent::DailyLossLimitReached { .. }
+        | AccountEvent::DealBusted { .. }
+        | AccountEvent::DealRepriced { .. } => {}
+    }
 }
 
 fn opened(fact: &AccountFact<'_>) -> Option<AccountRow> {
@@ -149,7 +181,8 @@ fn opened(fact: &AccountFact<'_>) -> Option<AccountRow> {
         currency: *currency,
         leverage: *leverage,
         funds: Funds::default(),
-        state: AccountState::Active,
+        controls: Controls::NONE,
+        margin_called: false,
         opened_at: *at,
         opened_position: fact.recorded.position,
         sequence: fact.recorded.sequence,
@@ -164,52 +197,27 @@ fn add(funds: &mut Funds, change: &FundsChange) -> Option<()> {
     Some(())
 }
 
+/// What was agreed at the opening stays, apart from the leverage.
 async fn write(connection: &mut PgConnection, rows: &[AccountRow]) -> Result<(), ProjectionError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let numbers = |of: fn(&AccountRow) -> i64| rows.iter().map(of).collect::<Vec<i64>>();
-    let amounts = |of: fn(&Funds) -> Decimal| {
-        let amounts = rows.iter().map(|row| of(&row.funds));
-        amounts.collect::<Vec<Decimal>>()
-    };
-    let texts = |of: fn(&AccountRow) -> String| rows.iter().map(of).collect::<Vec<String>>();
-    let leverages = rows
-        .iter()
-        .map(|row| i64::from(row.leverage))
-        .collect::<Vec<_>>();
-    sqlx::query(UPSERT)
-        .bind(rows.iter().map(|row| row.account_id.0).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.client_id.0).collect::<Vec<_>>())
-        .bind(numbers(|row| row.number.cast_signed()))
-        .bind(texts(|row| slug::of(&row.kind)))
-        .bind(texts(|row| slug::of(&row.mode)))
-        .bind(texts(|row| row.currency.to_string()))
-        .bind(leverages)
-        .bind(amounts(|funds| funds.real))
-        .bind(amounts(|funds| funds.demo))
-        .bind(amounts(|funds| funds.bonus))
-        .bind(amounts(|funds| funds.held))
-        .bind(texts(|row| slug::of(&row.state)))
-        .bind(rows.iter().map(|row| row.opened_at).collect::<Vec<_>>())
-        .bind(numbers(|row| row.opened_position))
-        .bind(numbers(|row| row.sequence))
-        .bind(numbers(|row| row.position))
-        .execute(connection)
-        .await?;
-    Ok(())
+    let bucket = |of: fn(&Funds) -> Decimal| move |row: &AccountRow| of(&row.funds);
+    Columns::new("accounts", rows)
+        .fixed("account_id", |row| row.account_id.0)
+        .fixed("client_id", |row| row.client_id.0)
+        .fixed("number", |row| row.number.cast_signed())
+        .fixed("kind", |row| slug::of(&row.kind))
+        .fixed("mode", |row| slug::of(&row.mode))
+        .fixed("currency", |row| row.currency.to_string())
+        .changing("leverage", |row| i64::from(row.leverage))
+        .changing("real", bucket(|funds| funds.real))
+        .changing("demo", bucket(|funds| funds.demo))
+        .changing("bonus", bucket(|funds| funds.bonus))
+        .changing("held", bucket(|funds| funds.held))
+        .changing("controls", |row| Json(&row.controls))
+        .changing("margin_called", |row| row.margin_called)
+        .fixed("opened_at", |row| row.opened_at)
+        .fixed("opened_position", |row| row.opened_position)
+        .changing("sequence", |row| row.sequence)
+        .changing("position", |row| row.position)
+        .write(connection)
+        .await
 }
-
-/// Terms are fixed at the opening; a row that exists already changes its funds and its place alone.
-const UPSERT: &str = "
-    insert into accounts (account_id, client_id, number, kind, mode, currency, leverage,
-                          real, demo, bonus, held, state, opened_at, opened_position,
-                          sequence, position)
-    select * from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[],
-                         $7::bigint[], $8::numeric[], $9::numeric[], $10::numeric[],
-                         $11::numeric[], $12::text[], $13::timestamptz[], $14::bigint[],
-                         $15::bigint[], $16::bigint[])
-    on conflict (account_id) do update
-    set real = excluded.real, demo = excluded.demo, bonus = excluded.bonus,
-        held = excluded.held, state = excluded.state, sequence = excluded.sequence,
-        position = excluded.position";

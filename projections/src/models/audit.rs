@@ -8,9 +8,9 @@ use daybook_domain::{AccountEvent, AccountId, ClientId};
 use daybook_store::{Metadata, Recorded};
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use crate::{
+    columns::Columns,
     error::ProjectionError,
     facts::{self, Owners},
     projection::{Partition, Projection, names},
@@ -132,61 +132,22 @@ fn openings(batch: &[Recorded]) -> Result<HashMap<AccountId, ClientId>, Projecti
 }
 
 async fn write(connection: &mut PgConnection, lines: &[Line<'_>]) -> Result<(), ProjectionError> {
-    if lines.is_empty() {
-        return Ok(());
-    }
-    let entries = |key: &str| {
-        let entries = lines.iter().map(|line| line.entry(key));
-        entries.collect::<Vec<Option<&str>>>()
-    };
-    let streams = lines.iter().map(|line| {
-        let recorded = line.recorded;
-        format!("{}-{}", recorded.aggregate_type, recorded.aggregate_id)
-    });
-    let clients = lines.iter().map(|line| line.client_id.map(|id| id.0));
-    let accounts = lines.iter().map(|line| line.account_id.map(|id| id.0));
-    sqlx::query(INSERT)
-        .bind(
-            lines
-                .iter()
-                .map(|line| line.recorded.position)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            lines
-                .iter()
-                .map(|line| line.recorded.recorded_at)
-                .collect::<Vec<_>>(),
-        )
-        .bind(streams.collect::<Vec<String>>())
-        .bind(
-            lines
-                .iter()
-                .map(|line| line.recorded.sequence)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            lines
-                .iter()
-                .map(|line| &*line.recorded.event_type)
-                .collect::<Vec<_>>(),
-        )
-        .bind(entries(Metadata::ACTOR))
-        .bind(entries(Metadata::REASON))
-        .bind(entries(Metadata::IP))
-        .bind(entries(Metadata::USER_AGENT))
-        .bind(entries(Metadata::CORRELATION_ID))
-        .bind(entries(Metadata::CAUSATION_ID))
-        .bind(clients.collect::<Vec<Option<Uuid>>>())
-        .bind(accounts.collect::<Vec<Option<Uuid>>>())
-        .execute(connection)
-        .await?;
-    Ok(())
+    Columns::new("audit", lines)
+        .fixed("position", |line| line.recorded.position)
+        .fixed("at", |line| line.recorded.recorded_at)
+        .fixed("stream", |line| facts::stream_of(line.recorded))
+        .fixed("sequence", |line| line.recorded.sequence)
+        .fixed("event_type", |line| &*line.recorded.event_type)
+        .fixed("actor", |line| line.entry(Metadata::ACTOR))
+        .fixed("reason", |line| line.entry(Metadata::REASON))
+        .fixed("ip", |line| line.entry(Metadata::IP))
+        .fixed("user_agent", |line| line.entry(Metadata::USER_AGENT))
+        .fixed("correlation_id", |line| {
+            line.entry(Metadata::CORRELATION_ID)
+        })
+        .fixed("causation_id", |line| line.entry(Metadata::CAUSATION_ID))
+        .fixed("client_id", |line| line.client_id.map(|id| id.0))
+        .fixed("account_id", |line| line.account_id.map(|id| id.0))
+        .write(connection)
+        .await
 }
-
-const INSERT: &str = "
-    insert into audit (position, at, stream, sequence, event_type, actor, reason, ip, user_agent,
-                       correlation_id, causation_id, client_id, account_id)
-    select * from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::bigint[], $5::text[],
-                         $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[],
-                         $12::uuid[], $13::uuid[])";

@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
+    columns::{self, Columns},
     error::ProjectionError,
     facts::{self, ClientFact},
     projection::{Partition, Projection, names},
@@ -74,13 +75,8 @@ async fn load(
     facts: &[ClientFact<'_>],
 ) -> Result<HashMap<ClientId, ClientRow>, ProjectionError> {
     let wanted: HashSet<Uuid> = facts.iter().map(|fact| fact.id.0).collect();
-    if wanted.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows: Vec<ClientRow> = sqlx::query_as("select * from clients where client_id = any($1)")
-        .bind(wanted.into_iter().collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
+    let query = "select * from clients where client_id = any($1)";
+    let rows: Vec<ClientRow> = columns::kept(connection, query, wanted).await?;
     Ok(rows.into_iter().map(|row| (row.client_id, row)).collect())
 }
 
@@ -137,36 +133,18 @@ fn fold(
 }
 
 async fn write(connection: &mut PgConnection, rows: &[ClientRow]) -> Result<(), ProjectionError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let texts = |of: fn(&ClientRow) -> &String| rows.iter().map(of).collect::<Vec<&String>>();
-    let options = |of: fn(&ClientRow) -> Option<&String>| {
-        rows.iter().map(of).collect::<Vec<Option<&String>>>()
-    };
-    let defaults = rows.iter().map(|row| row.default_account_id.map(|id| id.0));
-    sqlx::query(UPSERT)
-        .bind(rows.iter().map(|row| row.client_id.0).collect::<Vec<_>>())
-        .bind(texts(|row| &row.email))
-        .bind(texts(|row| &row.first_name))
-        .bind(texts(|row| &row.last_name))
-        .bind(options(|row| row.phone.as_ref()))
-        .bind(options(|row| row.country.as_ref()))
-        .bind(defaults.collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.registered_at).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.position).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
-    Ok(())
+    Columns::new("clients", rows)
+        .fixed("client_id", |row| row.client_id.0)
+        .changing("email", |row| row.email.as_str())
+        .changing("first_name", |row| row.first_name.as_str())
+        .changing("last_name", |row| row.last_name.as_str())
+        .changing("phone", |row| row.phone.as_deref())
+        .changing("country", |row| row.country.as_deref())
+        .changing("default_account_id", |row| {
+            row.default_account_id.map(|id| id.0)
+        })
+        .changing("registered_at", |row| row.registered_at)
+        .changing("position", |row| row.position)
+        .write(connection)
+        .await
 }
-
-const UPSERT: &str = "
-    insert into clients (client_id, email, first_name, last_name, phone, country,
-                         default_account_id, registered_at, position)
-    select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-                         $7::uuid[], $8::timestamptz[], $9::bigint[])
-    on conflict (client_id) do update
-    set email = excluded.email, first_name = excluded.first_name,
-        last_name = excluded.last_name, phone = excluded.phone, country = excluded.country,
-        default_account_id = excluded.default_account_id,
-        registered_at = excluded.registered_at, position = excluded.position";

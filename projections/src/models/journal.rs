@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use sqlx::PgConnection;
 
 use crate::{
+    columns::Columns,
     error::ProjectionError,
     facts,
     projection::{Partition, Projection, names},
@@ -84,61 +85,16 @@ async fn apply(connection: &mut PgConnection, batch: &[Recorded]) -> Result<(), 
 }
 
 async fn write(connection: &mut PgConnection, lines: &[Line<'_>]) -> Result<(), ProjectionError> {
-    if lines.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(INSERT)
-        .bind(
-            lines
-                .iter()
-                .map(|line| line.recorded.position)
-                .collect::<Vec<_>>(),
-        )
-        .bind(lines.iter().map(|line| line.line).collect::<Vec<_>>())
-        .bind(
-            lines
-                .iter()
-                .map(|line| line.account_id.0)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            lines
-                .iter()
-                .map(|line| line.recorded.sequence)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            lines
-                .iter()
-                .map(|line| &*line.recorded.event_type)
-                .collect::<Vec<_>>(),
-        )
-        .bind(lines.iter().map(|line| line.at).collect::<Vec<_>>())
-        .bind(
-            lines
-                .iter()
-                .map(|line| line.posting.account.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            lines
-                .iter()
-                .map(|line| line.posting.amount)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            lines
-                .iter()
-                .map(|line| line.posting.currency.to_string())
-                .collect::<Vec<_>>(),
-        )
-        .execute(connection)
-        .await?;
-    Ok(())
+    Columns::new("journal", lines)
+        .fixed("position", |line| line.recorded.position)
+        .fixed("line", |line| line.line)
+        .fixed("account_id", |line| line.account_id.0)
+        .fixed("sequence", |line| line.recorded.sequence)
+        .fixed("event_type", |line| &*line.recorded.event_type)
+        .fixed("at", |line| line.at)
+        .fixed("ledger_account", |line| line.posting.account.as_str())
+        .fixed("amount", |line| line.posting.amount)
+        .fixed("currency", |line| line.posting.currency.to_string())
+        .write(connection)
+        .await
 }
-
-const INSERT: &str = "
-    insert into journal (position, line, account_id, sequence, event_type, at, ledger_account,
-                         amount, currency)
-    select * from unnest($1::bigint[], $2::integer[], $3::uuid[], $4::bigint[], $5::text[],
-                         $6::timestamptz[], $7::text[], $8::numeric[], $9::text[])";

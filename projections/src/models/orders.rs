@@ -2,13 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use daybook_domain::{AccountEvent, Decimal, OrderId, Timestamp, account::Ticket};
+use daybook_domain::{
+    AccountEvent, Decimal, OrderId, PositionId,
+    account::{OrderLevels, Ticket, event::CancelReason},
+};
 use daybook_store::Recorded;
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
+    columns::{self, Columns},
     error::ProjectionError,
     facts::{self, AccountFact, Owners},
     projection::{Partition, Projection, names},
@@ -19,13 +23,39 @@ use crate::{
 /// One row per order.
 pub(crate) struct Orders;
 
+/// What an event does to an order.
+enum Step<'a> {
+    Placed(&'a Ticket),
+    Rejected(&'a Ticket, &'a str),
+    Modified(&'a OrderLevels, &'a OrderLevels),
+    Cancelled(CancelReason),
+    Expired,
+    Triggered,
+    /// Filled: into this position, or against it on a netting account.
+    Filled(PositionId),
+}
+
+impl<'a> Step<'a> {
+    /// What was asked, of steps that may bring an order into being.
+    const fn asked(&self) -> Option<&'a Ticket> {
+        match self {
+            Self::Placed(ticket) | Self::Rejected(ticket, _) => Some(ticket),
+            Self::Modified(..)
+            | Self::Cancelled(_)
+            | Self::Expired
+            | Self::Triggered
+            | Self::Filled(_) => None,
+        }
+    }
+}
+
 impl Projection for Orders {
     fn name(&self) -> &'static str {
         names::ORDERS
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn schema(&self) -> &'static str {
@@ -41,6 +71,7 @@ impl Projection for Orders {
             stop_price numeric,
             stop_loss numeric,
             take_profit numeric,
+            trailing_distance numeric,
             time_in_force text not null,
             expires_at timestamptz,
             oco_group text,
@@ -82,7 +113,9 @@ impl Projection for Orders {
 async fn apply(connection: &mut PgConnection, batch: &[Recorded]) -> Result<(), ProjectionError> {
     let facts = facts::of_accounts(batch)?;
     let opened: Vec<_> = facts.iter().filter_map(facts::opening).collect();
-    let asked = facts.iter().filter(|fact| asked(&fact.event).is_some());
+    let asked = facts
+        .iter()
+        .filter(|fact| step(&fact.event).is_some_and(|(_, step)| step.asked().is_some()));
     let owners = Owners::resolve(connection, &opened, asked.map(|fact| fact.id)).await?;
     let mut rows = load(connection, &facts).await?;
     for fact in &facts {
@@ -100,32 +133,51 @@ async fn load(
     let mut placed = HashSet::new();
     let mut wanted = HashSet::<Uuid>::new();
     for fact in facts {
-        if let AccountEvent::OrderPlaced { order_id, .. } = &fact.event {
-            placed.insert(*order_id);
-        } else if let Some(order_id) = order_of(&fact.event) {
-            wanted.extend((!placed.contains(&order_id)).then_some(order_id.0));
+        match step(&fact.event) {
+            Some((order_id, Step::Placed(_))) => {
+                placed.insert(order_id);
+            }
+            Some((order_id, _)) if !placed.contains(&order_id) => {
+                wanted.insert(order_id.0);
+            }
+            Some(_) | None => {}
         }
     }
-    if wanted.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows: Vec<OrderRow> = sqlx::query_as("select * from orders where order_id = any($1)")
-        .bind(wanted.into_iter().collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
+    let query = "select * from orders where order_id = any($1)";
+    let rows: Vec<OrderRow> = columns::kept(connection, query, wanted).await?;
     Ok(rows.into_iter().map(|row| (row.order_id, row)).collect())
 }
 
-/// The order that an event speaks of.
-const fn order_of(event: &AccountEvent) -> Option<OrderId> {
+/// The order that an event speaks of, and what happens to it.
+fn step(event: &AccountEvent) -> Option<(OrderId, Step<'_>)> {
     match event {
-        AccountEvent::OrderPlaced { order_id, .. }
-        | AccountEvent::OrderRejected { order_id, .. }
-        | AccountEvent::OrderModified { order_id, .. }
-        | AccountEvent::OrderCancelled { order_id, .. }
-        | AccountEvent::OrderExpired { order_id, .. }
-        | AccountEvent::OrderTriggered { order_id, .. }
-        | AccountEvent::OrderFilled { order_id, .. } => Some(*order_id),
+        AccountEvent::OrderPlaced {
+            order_id, ticket, ..
+        } => Some((*order_id, Step::Placed(ticket))),
+        AccountEvent::OrderRejected {
+            order_id,
+            ticket,
+            reason,
+            ..
+        } => Some((*order_id, Step::Rejected(ticket, reason))),
+        AccountEvent::OrderModified {
+            order_id, from, to, ..
+        } => Some((*order_id, Step::Modified(from, to))),
+        AccountEvent::OrderCancelled {
+            order_id, reason, ..
+        } => Some((*order_id, Step::Cancelled(*reason))),
+        AccountEvent::OrderExpired { order_id, .. } => Some((*order_id, Step::Expired)),
+        AccountEvent::OrderTriggered { order_id, .. } => Some((*order_id, Step::Triggered)),
+        AccountEvent::OrderFilled {
+            order_id,
+            position_id,
+            ..
+        }
+        | AccountEvent::OrderNetted {
+            order_id,
+            position_id,
+            ..
+        } => Some((*order_id, Step::Filled(*position_id))),
         AccountEvent::AccountOpened { .. }
         | AccountEvent::FundsAdjusted { .. }
         | AccountEvent::PositionOpened { .. }
@@ -133,7 +185,6 @@ const fn order_of(event: &AccountEvent) -> Option<OrderId> {
         | AccountEvent::PositionClosed { .. }
         | AccountEvent::ProtectionChanged { .. }
         | AccountEvent::PositionIncreased { .. }
-        | AccountEvent::OrderNetted { .. }
         | AccountEvent::LeverageChanged { .. }
         | AccountEvent::ControlsChanged { .. }
         | AccountEvent::SwapCharged { .. }
@@ -150,38 +201,25 @@ const fn order_of(event: &AccountEvent) -> Option<OrderId> {
     }
 }
 
-/// What was asked, of events that may bring an order into being.
-fn asked(event: &AccountEvent) -> Option<&Ticket> {
-    order_of(event)?;
-    if let AccountEvent::OrderPlaced { ticket, .. } | AccountEvent::OrderRejected { ticket, .. } =
-        event
-    {
-        Some(ticket)
-    } else {
-        None
-    }
-}
-
 fn fold(
     rows: &mut HashMap<OrderId, OrderRow>,
     owners: &Owners,
     fact: &AccountFact<'_>,
 ) -> Result<(), ProjectionError> {
-    let Some(order_id) = order_of(&fact.event) else {
+    let Some((order_id, step)) = step(&fact.event) else {
         return Ok(());
     };
-    let at = fact.event.at();
-    let placed_now = matches!(fact.event, AccountEvent::OrderPlaced { .. });
-    if placed_now || !rows.contains_key(&order_id) {
-        let ticket = asked(&fact.event)
+    if matches!(step, Step::Placed(_)) || !rows.contains_key(&order_id) {
+        let ticket = step
+            .asked()
             .ok_or_else(|| fact.misfit(format!("order {order_id} was never placed")))?;
-        rows.insert(order_id, placed(fact, order_id, owners, ticket, at)?);
+        rows.insert(order_id, placed(fact, order_id, owners, ticket)?);
     }
     let row = rows
         .get_mut(&order_id)
         .expect("invariant: the order was just looked up or inserted");
-    change(row, &fact.event);
-    row.updated_at = at;
+    change(row, &step);
+    row.updated_at = fact.event.at();
     row.position = fact.recorded.position;
     Ok(())
 }
@@ -191,7 +229,6 @@ fn placed(
     order_id: OrderId,
     owners: &Owners,
     ticket: &Ticket,
-    at: Timestamp,
 ) -> Result<OrderRow, ProjectionError> {
     Ok(OrderRow {
         order_id,
@@ -202,123 +239,66 @@ fn placed(
         triggered: false,
         reason: None,
         position_id: None,
-        created_at: at,
-        updated_at: at,
+        created_at: fact.event.at(),
+        updated_at: fact.event.at(),
         created_position: fact.recorded.position,
         position: fact.recorded.position,
     })
 }
 
-fn change(row: &mut OrderRow, event: &AccountEvent) {
-    match event {
-        AccountEvent::OrderRejected { reason, .. } => {
+fn change(row: &mut OrderRow, step: &Step<'_>) {
+    match step {
+        Step::Placed(_) => {}
+        Step::Rejected(_, reason) => {
             row.status = OrderStatus::Rejected;
-            row.reason = Some(reason.clone());
+            row.reason = Some((*reason).to_owned());
         }
-        AccountEvent::OrderModified { from, to, .. } => row.ticket.modify(from, to),
-        AccountEvent::OrderCancelled { reason, .. } => {
+        Step::Modified(from, to) => row.ticket.modify(from, to),
+        Step::Cancelled(reason) => {
             row.status = OrderStatus::Cancelled;
             row.reason = Some(slug::of(reason));
         }
-        AccountEvent::OrderExpired { .. } => row.status = OrderStatus::Expired,
-        AccountEvent::OrderTriggered { .. } => row.triggered = true,
-        AccountEvent::OrderFilled { position_id, .. } => {
+        Step::Expired => row.status = OrderStatus::Expired,
+        Step::Triggered => row.triggered = true,
+        Step::Filled(position_id) => {
             row.status = OrderStatus::Filled;
             row.position_id = Some(*position_id);
         }
-        AccountEvent::OrderPlaced { .. }
-        | AccountEvent::AccountOpened { .. }
-        | AccountEvent::FundsAdjusted { .. }
-        | AccountEvent::PositionOpened { .. }
-        | AccountEvent::PositionReduced { .. }
-        | AccountEvent::PositionClosed { .. }
-        | AccountEvent::ProtectionChanged { .. }
-        | AccountEvent::PositionIncreased { .. }
-        | AccountEvent::OrderNetted { .. }
-        | AccountEvent::LeverageChanged { .. }
-        | AccountEvent::ControlsChanged { .. }
-        | AccountEvent::SwapCharged { .. }
-        | AccountEvent::MarginCallRaised { .. }
-        | AccountEvent::MarginCallCleared { .. }
-        | AccountEvent::StopOutStarted { .. }
-        | AccountEvent::StopOutStep { .. }
-        | AccountEvent::StopOutFinished { .. }
-        | AccountEvent::NegativeBalanceCompensated { .. }
-        | AccountEvent::TradingDayStarted { .. }
-        | AccountEvent::DailyLossLimitReached { .. }
-        | AccountEvent::DealBusted { .. }
-        | AccountEvent::DealRepriced { .. } => {}
     }
 }
 
 async fn write(connection: &mut PgConnection, rows: &[OrderRow]) -> Result<(), ProjectionError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let texts = |of: fn(&OrderRow) -> String| rows.iter().map(of).collect::<Vec<String>>();
-    let names =
-        |of: fn(&OrderRow) -> Option<&str>| rows.iter().map(of).collect::<Vec<Option<&str>>>();
-    let prices = |of: fn(&Ticket) -> Option<Decimal>| {
-        let prices = rows.iter().map(|row| of(&row.ticket));
-        prices.collect::<Vec<Option<Decimal>>>()
-    };
-    let times = |of: fn(&OrderRow) -> Timestamp| rows.iter().map(of).collect::<Vec<_>>();
-    sqlx::query(UPSERT)
-        .bind(rows.iter().map(|row| row.order_id.0).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.account_id.0).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.client_id.0).collect::<Vec<_>>())
-        .bind(texts(|row| row.ticket.symbol.to_string()))
-        .bind(texts(|row| row.ticket.side.as_str().to_owned()))
-        .bind(texts(|row| slug::of(&row.ticket.order_type)))
-        .bind(rows.iter().map(|row| row.ticket.volume).collect::<Vec<_>>())
-        .bind(prices(|ticket| ticket.limit_price))
-        .bind(prices(|ticket| ticket.stop_price))
-        .bind(prices(|ticket| ticket.stop_loss))
-        .bind(prices(|ticket| ticket.take_profit))
-        .bind(texts(|row| slug::of(&row.ticket.time_in_force)))
-        .bind(
-            rows.iter()
-                .map(|row| row.ticket.expires_at)
-                .collect::<Vec<_>>(),
+    let price = |of: fn(&Ticket) -> Option<Decimal>| move |row: &OrderRow| of(&row.ticket);
+    Columns::new("orders", rows)
+        .fixed("order_id", |row| row.order_id.0)
+        .fixed("account_id", |row| row.account_id.0)
+        .fixed("client_id", |row| row.client_id.0)
+        .fixed("symbol", |row| row.ticket.symbol.to_string())
+        .fixed("side", |row| row.ticket.side.as_str())
+        .fixed("order_type", |row| slug::of(&row.ticket.order_type))
+        .changing("volume", |row| row.ticket.volume)
+        .changing("limit_price", price(|ticket| ticket.limit_price))
+        .changing("stop_price", price(|ticket| ticket.stop_price))
+        .changing("stop_loss", price(|ticket| ticket.stop_loss))
+        .changing("take_profit", price(|ticket| ticket.take_profit))
+        .fixed(
+            "trailing_distance",
+            price(|ticket| ticket.trailing_distance),
         )
-        .bind(names(|row| row.ticket.oco_group.as_deref()))
-        .bind(names(|row| row.ticket.client_order_id.as_deref()))
-        .bind(texts(|row| slug::of(&row.status)))
-        .bind(rows.iter().map(|row| row.triggered).collect::<Vec<_>>())
-        .bind(names(|row| row.reason.as_deref()))
-        .bind(
-            rows.iter()
-                .map(|row| row.position_id.map(|id| id.0))
-                .collect::<Vec<_>>(),
-        )
-        .bind(times(|row| row.created_at))
-        .bind(times(|row| row.updated_at))
-        .bind(
-            rows.iter()
-                .map(|row| row.created_position)
-                .collect::<Vec<_>>(),
-        )
-        .bind(rows.iter().map(|row| row.position).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
-    Ok(())
+        .changing("time_in_force", |row| slug::of(&row.ticket.time_in_force))
+        .changing("expires_at", |row| row.ticket.expires_at)
+        .fixed("oco_group", |row| row.ticket.oco_group.as_deref())
+        .fixed("client_order_id", |row| {
+            row.ticket.client_order_id.as_deref()
+        })
+        .changing("status", |row| slug::of(&row.status))
+        .changing("triggered", |row| row.triggered)
+        .changing("reason", |row| row.reason.as_deref())
+        .changing("position_id", |row| row.position_id.map(|id| id.0))
+        .fixed("created_at", |row| row.created_at)
+        .changing("updated_at", |row| row.updated_at)
+        .fixed("created_position", |row| row.created_position)
+        .changing("position", |row| row.position)
+        .write(connection)
+        .await
 }
-
-const UPSERT: &str = "
-    insert into orders (order_id, account_id, client_id, symbol, side, order_type, volume,
-                        limit_price, stop_price, stop_loss, take_profit, time_in_force, expires_at,
-                        oco_group, client_order_id, status, triggered, reason, position_id,
-                        created_at, updated_at, created_position, position)
-    select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[],
-                         $7::numeric[], $8::numeric[], $9::numeric[], $10::numeric[],
-                         $11::numeric[], $12::text[], $13::timestamptz[], $14::text[],
-                         $15::text[], $16::text[], $17::boolean[], $18::text[], $19::uuid[],
-                         $20::timestamptz[], $21::timestamptz[], $22::bigint[], $23::bigint[])
-    on conflict (order_id) do update
-    set volume = excluded.volume, limit_price = excluded.limit_price,
-        stop_price = excluded.stop_price, stop_loss = excluded.stop_loss,
-        take_profit = excluded.take_profit, time_in_force = excluded.time_in_force,
-        expires_at = excluded.expires_at, status = excluded.status,
-        triggered = excluded.triggered, reason = excluded.reason,
-        position_id = excluded.position_id, updated_at = excluded.updated_at,
-        position = excluded.position";

@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use daybook_domain::{
     AccountEvent, AccountId, ClientId, Decimal, PositionId, Timestamp,
-    account::{Position, event::ClosingDeal},
+    account::{
+        Position,
+        event::{BustedDeal, ClosingDeal, PositionIncrease, RepricedDeal, SwapCharge},
+    },
 };
 use daybook_store::Recorded;
 use futures::future::BoxFuture;
@@ -12,6 +15,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
+    columns::{self, Columns},
     error::ProjectionError,
     facts::{self, AccountFact, Owners},
     projection::{Partition, Projection, names},
@@ -30,13 +34,25 @@ pub(crate) struct PositionRow {
     pub(crate) last_position: i64,
 }
 
+/// What an event does to a position.
+enum Step<'a> {
+    Opened,
+    Increased(&'a PositionIncrease),
+    Reduced(&'a ClosingDeal),
+    Closed(&'a ClosingDeal),
+    Protected(&'a AccountEvent),
+    Charged(&'a SwapCharge),
+    Busted(&'a BustedDeal),
+    Repriced(&'a RepricedDeal),
+}
+
 impl Projection for Positions {
     fn name(&self) -> &'static str {
         names::POSITIONS
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn schema(&self) -> &'static str {
@@ -49,14 +65,18 @@ impl Projection for Positions {
             side text not null,
             volume numeric not null,
             open_price numeric not null,
+            cost numeric,
             contract_size numeric not null,
             notional_per_lot numeric not null,
             margin_rate numeric not null,
             max_leverage bigint not null,
+            hedged_contract_size numeric not null,
             commission numeric not null,
             swap numeric not null,
+            swap_day date,
             stop_loss numeric,
             take_profit numeric,
+            trailing_distance numeric,
             opened_at timestamptz not null,
             closed_at timestamptz,
             opened_position bigint not null,
@@ -109,32 +129,44 @@ async fn load(
     let mut opened = HashSet::new();
     let mut wanted = HashSet::<Uuid>::new();
     for fact in facts {
-        if let AccountEvent::PositionOpened { position_id, .. } = &fact.event {
-            opened.insert(*position_id);
-        } else if let Some(position_id) = position_of(&fact.event) {
-            wanted.extend((!opened.contains(&position_id)).then_some(position_id.0));
+        match step(&fact.event) {
+            Some((position_id, Step::Opened)) => {
+                opened.insert(position_id);
+            }
+            Some((position_id, _)) if !opened.contains(&position_id) => {
+                wanted.insert(position_id.0);
+            }
+            Some(_) | None => {}
         }
     }
-    if wanted.is_empty() {
-        return Ok(HashMap::new());
-    }
     let query = "select * from positions where position_id = any($1)";
-    let rows: Vec<PositionRow> = sqlx::query_as(query)
-        .bind(wanted.into_iter().collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
+    let rows: Vec<PositionRow> = columns::kept(connection, query, wanted).await?;
     let keyed = rows.into_iter().map(|row| (row.position.position_id, row));
     Ok(keyed.collect())
 }
 
-/// The position that an event changes or opens.
-const fn position_of(event: &AccountEvent) -> Option<PositionId> {
+/// The position that an event changes or opens, and how.
+fn step(event: &AccountEvent) -> Option<(PositionId, Step<'_>)> {
     match event {
-        AccountEvent::PositionOpened { position_id, .. }
-        | AccountEvent::ProtectionChanged { position_id, .. } => Some(*position_id),
-        AccountEvent::PositionReduced { deal, .. } | AccountEvent::PositionClosed { deal, .. } => {
-            Some(deal.position_id)
+        AccountEvent::PositionOpened { position_id, .. } => Some((*position_id, Step::Opened)),
+        AccountEvent::ProtectionChanged { position_id, .. } => {
+            Some((*position_id, Step::Protected(event)))
         }
+        AccountEvent::PositionIncreased { increase, .. } => {
+            Some((increase.position_id, Step::Increased(increase)))
+        }
+        AccountEvent::PositionReduced { deal, .. } => Some((deal.position_id, Step::Reduced(deal))),
+        AccountEvent::PositionClosed { deal, .. } => Some((deal.position_id, Step::Closed(deal))),
+        AccountEvent::SwapCharged { charge, .. } => {
+            Some((charge.position_id, Step::Charged(charge)))
+        }
+        // A correction that touches money alone may be of a position that is long closed.
+        AccountEvent::DealBusted { bust, .. } => {
+            (!bust.volume_removed.is_zero()).then_some((bust.position_id, Step::Busted(bust)))
+        }
+        AccountEvent::DealRepriced { reprice, .. } => reprice
+            .moves_position
+            .then_some((reprice.position_id, Step::Repriced(reprice))),
         AccountEvent::AccountOpened { .. }
         | AccountEvent::FundsAdjusted { .. }
         | AccountEvent::OrderPlaced { .. }
@@ -143,7 +175,18 @@ const fn position_of(event: &AccountEvent) -> Option<PositionId> {
         | AccountEvent::OrderCancelled { .. }
         | AccountEvent::OrderExpired { .. }
         | AccountEvent::OrderTriggered { .. }
-        | AccountEvent::OrderFilled { .. } => None,
+        | AccountEvent::OrderFilled { .. }
+        | AccountEvent::OrderNetted { .. }
+        | AccountEvent::LeverageChanged { .. }
+        | AccountEvent::ControlsChanged { .. }
+        | AccountEvent::MarginCallRaised { .. }
+        | AccountEvent::MarginCallCleared { .. }
+        | AccountEvent::StopOutStarted { .. }
+        | AccountEvent::StopOutStep { .. }
+        | AccountEvent::StopOutFinished { .. }
+        | AccountEvent::NegativeBalanceCompensated { .. }
+        | AccountEvent::TradingDayStarted { .. }
+        | AccountEvent::DailyLossLimitReached { .. } => None,
     }
 }
 
@@ -152,10 +195,10 @@ fn fold(
     owners: &Owners,
     fact: &AccountFact<'_>,
 ) -> Result<(), ProjectionError> {
-    let Some(position_id) = position_of(&fact.event) else {
+    let Some((position_id, step)) = step(&fact.event) else {
         return Ok(());
     };
-    if let Some(position) = opened(&fact.event) {
+    if let Some(position) = Position::opened(&fact.event) {
         let row = PositionRow {
             position,
             account_id: fact.id,
@@ -171,149 +214,66 @@ fn fold(
         .get_mut(&position_id)
         .filter(|row| row.closed_at.is_none())
         .ok_or_else(|| fact.misfit(format!("position {position_id} is not open")))?;
-    change(row, &fact.event);
+    change(row, &step, fact.event.at());
     row.last_position = fact.recorded.position;
     Ok(())
 }
 
-fn opened(event: &AccountEvent) -> Option<Position> {
-    let AccountEvent::PositionOpened {
-        position_id,
-        order_id,
-        deal_id: _,
-        symbol,
-        side,
-        volume,
-        open_price,
-        contract_size,
-        margin,
-        commission,
-        stop_loss,
-        take_profit,
-        at,
-    } = event
-    else {
-        return None;
-    };
-    Some(Position {
-        position_id: *position_id,
-        order_id: *order_id,
-        symbol: *symbol,
-        side: *side,
-        volume: *volume,
-        open_price: *open_price,
-        contract_size: *contract_size,
-        margin: *margin,
-        commission: *commission,
-        swap: Decimal::ZERO,
-        stop_loss: *stop_loss,
-        take_profit: *take_profit,
-        opened_at: *at,
-    })
-}
-
-fn change(row: &mut PositionRow, event: &AccountEvent) {
-    match event {
-        AccountEvent::PositionReduced { deal, .. } => reduce(&mut row.position, deal),
-        AccountEvent::PositionClosed { deal, at } => {
-            reduce(&mut row.position, deal);
-            row.closed_at = Some(*at);
-        }
-        AccountEvent::ProtectionChanged {
-            stop_loss,
-            take_profit,
-            ..
-        } => {
-            row.position.stop_loss = *stop_loss;
-            row.position.take_profit = *take_profit;
-        }
-        AccountEvent::PositionOpened { .. }
-        | AccountEvent::AccountOpened { .. }
-        | AccountEvent::FundsAdjusted { .. }
-        | AccountEvent::OrderPlaced { .. }
-        | AccountEvent::OrderRejected { .. }
-        | AccountEvent::OrderModified { .. }
-        | AccountEvent::OrderCancelled { .. }
-        | AccountEvent::OrderExpired { .. }
-        | AccountEvent::OrderTriggered { .. }
-        | AccountEvent::OrderFilled { .. } => {}
+fn change(row: &mut PositionRow, step: &Step<'_>, at: Timestamp) {
+    let position = &mut row.position;
+    match step {
+        Step::Opened => unreachable!("invariant: an opening makes a row and changes none"),
+        Step::Increased(increase) => position.increase(increase),
+        Step::Reduced(deal) | Step::Closed(deal) => position.reduce(deal),
+        Step::Protected(event) => position.protect(event),
+        Step::Charged(charge) => position.accrue(charge),
+        Step::Busted(bust) => position.bust(bust),
+        Step::Repriced(reprice) => position.reprice(reprice),
     }
-}
-
-fn reduce(position: &mut Position, deal: &ClosingDeal) {
-    position.volume = deal.remaining;
-    position.swap -= deal.swap;
+    if position.volume.is_zero() {
+        row.closed_at = Some(at);
+    }
 }
 
 async fn write(connection: &mut PgConnection, rows: &[PositionRow]) -> Result<(), ProjectionError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let ids = |of: fn(&PositionRow) -> Uuid| rows.iter().map(of).collect::<Vec<Uuid>>();
-    let amounts = |of: fn(&Position) -> Decimal| {
-        let amounts = rows.iter().map(|row| of(&row.position));
-        amounts.collect::<Vec<Decimal>>()
-    };
-    let levels = |of: fn(&Position) -> Option<Decimal>| {
-        let levels = rows.iter().map(|row| of(&row.position));
-        levels.collect::<Vec<Option<Decimal>>>()
-    };
-    let leverages = rows
-        .iter()
-        .map(|row| i64::from(row.position.margin.max_leverage));
-    sqlx::query(UPSERT)
-        .bind(ids(|row| row.position.position_id.0))
-        .bind(ids(|row| row.account_id.0))
-        .bind(ids(|row| row.client_id.0))
-        .bind(ids(|row| row.position.order_id.0))
-        .bind(
-            rows.iter()
-                .map(|row| row.position.symbol.to_string())
-                .collect::<Vec<_>>(),
+    let of = |of: fn(&Position) -> Decimal| move |row: &PositionRow| of(&row.position);
+    let maybe = |of: fn(&Position) -> Option<Decimal>| move |row: &PositionRow| of(&row.position);
+    Columns::new("positions", rows)
+        .fixed("position_id", |row| row.position.position_id.0)
+        .fixed("account_id", |row| row.account_id.0)
+        .fixed("client_id", |row| row.client_id.0)
+        .fixed("order_id", |row| row.position.order_id.0)
+        .fixed("symbol", |row| row.position.symbol.to_string())
+        .fixed("side", |row| row.position.side.as_str())
+        .changing("volume", of(|position| position.volume))
+        .changing("open_price", of(|position| position.open_price))
+        .changing("cost", maybe(|position| position.cost))
+        .fixed("contract_size", of(|position| position.contract_size))
+        .changing(
+            "notional_per_lot",
+            of(|position| position.margin.notional_per_lot),
         )
-        .bind(
-            rows.iter()
-                .map(|row| row.position.side.as_str())
-                .collect::<Vec<_>>(),
+        .changing("margin_rate", of(|position| position.margin.margin_rate))
+        .changing("max_leverage", |row| {
+            i64::from(row.position.margin.max_leverage)
+        })
+        .changing(
+            "hedged_contract_size",
+            of(|position| position.margin.hedged_contract_size),
         )
-        .bind(amounts(|position| position.volume))
-        .bind(amounts(|position| position.open_price))
-        .bind(amounts(|position| position.contract_size))
-        .bind(amounts(|position| position.margin.notional_per_lot))
-        .bind(amounts(|position| position.margin.margin_rate))
-        .bind(leverages.collect::<Vec<_>>())
-        .bind(amounts(|position| position.commission))
-        .bind(amounts(|position| position.swap))
-        .bind(levels(|position| position.stop_loss))
-        .bind(levels(|position| position.take_profit))
-        .bind(
-            rows.iter()
-                .map(|row| row.position.opened_at)
-                .collect::<Vec<_>>(),
+        .changing("commission", of(|position| position.commission))
+        .changing("swap", of(|position| position.swap))
+        .changing("swap_day", |row| row.position.swap_day)
+        .changing("stop_loss", maybe(|position| position.stop_loss))
+        .changing("take_profit", maybe(|position| position.take_profit))
+        .changing(
+            "trailing_distance",
+            maybe(|position| position.trailing_distance),
         )
-        .bind(rows.iter().map(|row| row.closed_at).collect::<Vec<_>>())
-        .bind(
-            rows.iter()
-                .map(|row| row.opened_position)
-                .collect::<Vec<_>>(),
-        )
-        .bind(rows.iter().map(|row| row.last_position).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
-    Ok(())
+        .fixed("opened_at", |row| row.position.opened_at)
+        .changing("closed_at", |row| row.closed_at)
+        .fixed("opened_position", |row| row.opened_position)
+        .changing("last_position", |row| row.last_position)
+        .write(connection)
+        .await
 }
-
-const UPSERT: &str = "
-    insert into positions (position_id, account_id, client_id, order_id, symbol, side, volume,
-                           open_price, contract_size, notional_per_lot, margin_rate, max_leverage,
-                           commission, swap, stop_loss, take_profit, opened_at, closed_at,
-                           opened_position, last_position)
-    select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
-                         $7::numeric[], $8::numeric[], $9::numeric[], $10::numeric[],
-                         $11::numeric[], $12::bigint[], $13::numeric[], $14::numeric[],
-                         $15::numeric[], $16::numeric[], $17::timestamptz[], $18::timestamptz[],
-                         $19::bigint[], $20::bigint[])
-    on conflict (position_id) do update
-    set volume = excluded.volume, swap = excluded.swap, stop_loss = excluded.stop_loss,
-        take_profit = excluded.take_profit, closed_at = excluded.closed_at,
-        last_position = excluded.last_position";

@@ -5,7 +5,7 @@ use std::{error::Error, str::FromStr};
 
 use daybook_domain::account::{Funds, Position, Ticket, event::MarginBasis};
 use serde::de::DeserializeOwned;
-use sqlx::{FromRow, Row, postgres::PgRow};
+use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
 use super::rows::{AccountRow, ClientRow, DealRow, OrderRow};
@@ -78,7 +78,8 @@ impl FromRow<'_, PgRow> for AccountRow {
                 bonus: row.try_get("bonus")?,
                 held: row.try_get("held")?,
             },
-            state: slug(row, "state")?,
+            controls: row.try_get::<Json<_>, _>("controls")?.0,
+            margin_called: row.try_get("margin_called")?,
             opened_at: row.try_get("opened_at")?,
             opened_position: row.try_get("opened_position")?,
             sequence: row.try_get("sequence")?,
@@ -104,6 +105,7 @@ impl FromRow<'_, PgRow> for OrderRow {
                 stop_price: row.try_get("stop_price")?,
                 stop_loss: row.try_get("stop_loss")?,
                 take_profit: row.try_get("take_profit")?,
+                trailing_distance: row.try_get("trailing_distance")?,
                 time_in_force: slug(row, "time_in_force")?,
                 expires_at: row.try_get("expires_at")?,
                 oco_group: oco_group.map(String::into_boxed_str),
@@ -131,16 +133,20 @@ impl FromRow<'_, PgRow> for PositionRow {
                 side: slug(row, "side")?,
                 volume: row.try_get("volume")?,
                 open_price: row.try_get("open_price")?,
+                cost: row.try_get("cost")?,
                 contract_size: row.try_get("contract_size")?,
                 margin: MarginBasis {
                     notional_per_lot: row.try_get("notional_per_lot")?,
                     margin_rate: row.try_get("margin_rate")?,
                     max_leverage: count(row, "max_leverage")?,
+                    hedged_contract_size: row.try_get("hedged_contract_size")?,
                 },
                 commission: row.try_get("commission")?,
                 swap: row.try_get("swap")?,
+                swap_day: row.try_get("swap_day")?,
                 stop_loss: row.try_get("stop_loss")?,
                 take_profit: row.try_get("take_profit")?,
+                trailing_distance: row.try_get("trailing_distance")?,
                 opened_at: row.try_get("opened_at")?,
             },
             account_id: id(row, "account_id")?,
@@ -156,6 +162,7 @@ impl FromRow<'_, PgRow> for DealRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let reason: Option<&str> = row.try_get("reason")?;
         Ok(Self {
+            kind: slug(row, "kind")?,
             deal_id: id(row, "deal_id")?,
             account_id: id(row, "account_id")?,
             client_id: id(row, "client_id")?,
@@ -170,6 +177,7 @@ impl FromRow<'_, PgRow> for DealRow {
             commission: row.try_get("commission")?,
             swap: row.try_get("swap")?,
             reason: reason.map(slug::parse).transpose()?,
+            note: row.try_get("note")?,
             at: row.try_get("at")?,
             stream: row.try_get("stream")?,
             sequence: row.try_get("sequence")?,

@@ -9,9 +9,7 @@ mod wait;
 use daybook_domain::{AccountId, ClientId, DealId, OrderId, PositionId, account::Position};
 use daybook_store::Store;
 pub use page::{Cursor, CursorError, DealFilter, Page, PageOf};
-pub use rows::{
-    AccountRow, AccountState, ClientRow, DealRow, OrderRow, OrderStatus, PositionState,
-};
+pub use rows::{AccountRow, ClientRow, DealKind, DealRow, OrderRow, OrderStatus, PositionState};
 use uuid::Uuid;
 
 use crate::{board::Board, error::ReadError, models::positions::PositionRow};
@@ -30,7 +28,7 @@ macro_rules! select {
     (accounts, $rest:literal) => {
         concat!(
             "select account_id, client_id, number, kind, mode, currency, leverage, real, demo, \
-             bonus, held, state, opened_at, opened_position, sequence, position \
+             bonus, held, controls, margin_called, opened_at, opened_position, sequence, position \
              from read.accounts ",
             $rest
         )
@@ -38,8 +36,9 @@ macro_rules! select {
     (positions, $rest:literal) => {
         concat!(
             "select position_id, account_id, client_id, order_id, symbol, side, volume, \
-             open_price, contract_size, notional_per_lot, margin_rate, max_leverage, \
-             commission, swap, stop_loss, take_profit, opened_at, closed_at, \
+             open_price, cost, contract_size, notional_per_lot, margin_rate, max_leverage, \
+             hedged_contract_size, commission, swap, swap_day, stop_loss, take_profit, \
+             trailing_distance, opened_at, closed_at, \
              opened_position, last_position \
              from read.positions ",
             $rest
@@ -48,7 +47,8 @@ macro_rules! select {
     (orders, $rest:literal) => {
         concat!(
             "select order_id, account_id, client_id, symbol, side, order_type, volume, \
-             limit_price, stop_price, stop_loss, take_profit, time_in_force, expires_at, \
+             limit_price, stop_price, stop_loss, take_profit, trailing_distance, time_in_force, \
+             expires_at, \
              oco_group, client_order_id, status, triggered, reason, position_id, \
              created_at, updated_at, created_position, position \
              from read.orders ",
@@ -59,7 +59,7 @@ macro_rules! select {
         concat!(
             "select deal_id, account_id, client_id, order_id, position_id, symbol, side, volume, \
              price, currency, realised, commission, swap, reason, at, stream, sequence, \
-             position \
+             position, kind, note \
              from read.deals ",
             $rest
         )
@@ -259,12 +259,13 @@ impl Reads {
         Ok(PageOf::cut(rows.collect(), page.limit))
     }
 
-    /// One deal.
+    /// One deal, as it was dealt.
     ///
     /// # Errors
     /// [`ReadError`].
     pub async fn deal(&self, id: DealId) -> Result<Option<DealRow>, ReadError> {
-        let query = sqlx::query_as(select!(deals, "where deal_id = $1")).bind(id.0);
+        let query =
+            sqlx::query_as(select!(deals, "where deal_id = $1 and kind = 'deal'")).bind(id.0);
         Ok(query.fetch_optional(self.store.pool()).await?)
     }
 }

@@ -3,20 +3,13 @@
 use daybook_domain::{
     AccountId, ClientId, Currency, DealId, Decimal, OrderId, PositionId, Symbol, Timestamp,
     account::{
-        AccountKind, AccountTerms, Funds, Position, PositionMode, Ticket, event::CloseReason,
+        AccountKind, AccountTerms, Controls, Funds, Position, PositionMode, Ticket,
+        event::CloseReason,
     },
     margin::FiguresInput,
     quote::Side,
 };
 use serde::{Deserialize, Serialize};
-
-/// Whether an account may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AccountState {
-    /// Open for everything.
-    Active,
-}
 
 /// How far an order has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,8 +69,10 @@ pub struct AccountRow {
     pub leverage: u32,
     /// Money.
     pub funds: Funds,
-    /// Whether it may be used.
-    pub state: AccountState,
+    /// Flags, limits and group.
+    pub controls: Controls,
+    /// Whether a margin call stands.
+    pub margin_called: bool,
     /// When it opened.
     pub opened_at: Timestamp,
     /// Position of its first event.
@@ -103,13 +98,21 @@ impl AccountRow {
         }
     }
 
+    /// The leverage that counts: what was agreed, within the account's own limit.
+    #[must_use]
+    pub fn effective_leverage(&self) -> u32 {
+        let most = self.controls.limits.max_leverage;
+        most.map_or(self.leverage, |most| self.leverage.min(most))
+    }
+
     /// What `domain::margin::figures` needs.
     #[must_use]
-    pub const fn figures_input<'a>(&'a self, positions: &'a [Position]) -> FiguresInput<'a> {
+    pub fn figures_input<'a>(&'a self, positions: &'a [Position]) -> FiguresInput<'a> {
         FiguresInput {
             kind: self.kind,
             currency: self.currency,
-            leverage: self.leverage,
+            leverage: self.effective_leverage(),
+            group: self.controls.group.as_deref(),
             funds: &self.funds,
             positions,
         }
@@ -133,7 +136,7 @@ pub struct OrderRow {
     pub triggered: bool,
     /// Why it was rejected or cancelled.
     pub reason: Option<String>,
-    /// The position it opened.
+    /// The position it opened or increased; of a netting account also the one it reduced.
     pub position_id: Option<PositionId>,
     /// When it was placed.
     pub created_at: Timestamp,
@@ -158,16 +161,31 @@ pub struct PositionState {
     pub closed_at: Option<Timestamp>,
 }
 
-/// One deal.
+/// What a row of deals is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DealKind {
+    /// A deal.
+    Deal,
+    /// One was undone: the row holds what was given back.
+    Bust,
+    /// One has another price: the row holds it, and the difference in money.
+    Reprice,
+}
+
+/// One deal, or the correction of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DealRow {
-    /// Identifier; names the execution receipt.
+    /// What it is.
+    pub kind: DealKind,
+    /// Identifier; names the execution receipt. A correction has that of its deal.
     pub deal_id: DealId,
     /// Account.
     pub account_id: AccountId,
     /// Owner.
     pub client_id: ClientId,
-    /// The order that filled; none for a closing deal.
+    /// The order that filled; none for a closing deal, unless an opposite order of a netting
+    /// account dealt.
     pub order_id: Option<OrderId>,
     /// The position it opened, reduced or closed.
     pub position_id: PositionId,
@@ -183,12 +201,14 @@ pub struct DealRow {
     pub currency: Currency,
     /// Price profit alone; zero for an opening deal.
     pub realised: Decimal,
-    /// Commission charged.
+    /// Commission charged; what a correction gives back is negative.
     pub commission: Decimal,
     /// Swap posted.
     pub swap: Decimal,
     /// Why it closed; none for an opening deal.
     pub reason: Option<CloseReason>,
+    /// Why it was corrected, for people.
+    pub note: Option<String>,
     /// When.
     pub at: Timestamp,
     /// Stream of its event, `account-{uuid}`.

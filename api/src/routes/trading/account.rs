@@ -1,14 +1,17 @@
 //! `GET /trading/account`: money, margin and state, now or at an instant.
 
+use std::ops::ControlFlow;
+
 use axum::{Json, extract::State};
 use chrono::SubsecRound;
 use daybook_domain::{
     Account, AccountEvent, AccountId, Currency, Market, Rules, Timestamp,
     account::{AccountKind, AccountTerms, Funds, Position, PositionMode},
     margin::{Figures, figures},
+    rules::TradingState,
 };
-use daybook_projections::{AccountRow, AccountState, names};
-use daybook_store::StreamId;
+use daybook_projections::{AccountRow, names};
+use daybook_store::{Recorded, StreamId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -68,7 +71,8 @@ pub(crate) struct AccountBody {
     margin_level: Option<String>,
     #[schema(example = "0.00")]
     withdrawable: Option<String>,
-    /// `active`.
+    /// `active`, `reducing` (only what lessens risk) or `halted` (nothing, closing included): the
+    /// stricter of what holds for the account and for the house.
     #[schema(example = "active")]
     state: &'static str,
     /// Position of the book that this stands at.
@@ -102,11 +106,9 @@ pub(crate) async fn account(
     fresh: Fresh,
     Query(query): Query<AccountQuery>,
 ) -> Answered<Json<AccountBody>> {
-    fresh
-        .wait(&[names::CLIENTS, names::ACCOUNTS, names::POSITIONS])
-        .await?;
     let as_of = time_parameter("asOf", query.as_of.as_deref())?;
-    let row = read_account(&app, client.client_id(), query.account_id.as_deref()).await?;
+    let named = query.account_id.as_deref();
+    let row = read_account(&app, client, &fresh, named, &[names::POSITIONS]).await?;
     let body = match as_of {
         Some(as_of) => account_at(&app, row.account_id, as_of).await?,
         None => account_now(&app, row.account_id).await?,
@@ -129,7 +131,7 @@ pub(crate) fn valued(seen: &Seen, market: &Market, rules: &Rules) -> AccountBody
         &row.terms(),
         &row.funds,
         &figures,
-        row.state,
+        row.controls.state_under(rules.trading_state),
         seen.position,
     )
 }
@@ -165,45 +167,60 @@ pub(crate) async fn see(app: &Shared, id: AccountId) -> Answered<Seen> {
     Err(Problem::with_detail(Code::ReadModelBehind, detail))
 }
 
-/// Folds the account's stream up to an instant, named to the millisecond as answers name it.
+/// The account as it was at an instant, named to the millisecond as answers name it.
 async fn account_at(app: &Shared, id: AccountId, as_of: Timestamp) -> Answered<AccountBody> {
-    let stream = StreamId::new("account", id);
     let mut account = Account::default();
-    let mut sequence = 0;
     let mut position = 0;
-    'reading: loop {
-        let store = &app.handles.store;
-        let events = store
-            .read_stream(&stream, sequence, EVENTS_PER_READ)
-            .await?;
-        for recorded in &events {
-            let event: AccountEvent = recorded.decode()?;
-            if event.at().trunc_subsecs(3) > as_of {
-                break 'reading;
-            }
-            account.evolve(&event);
-            sequence = recorded.sequence;
-            position = recorded.position;
+    story(app, id, |recorded, event| {
+        if event.at().trunc_subsecs(3) > as_of {
+            return ControlFlow::Break(());
         }
-        if events.is_empty() {
-            break;
-        }
-    }
+        account.evolve(&event);
+        position = recorded.position;
+        ControlFlow::Continue(())
+    })
+    .await?;
     let terms = account.terms.ok_or_else(|| {
         Problem::with_detail(Code::NotFound, "the account was not open yet at that time")
     })?;
     // No quotes of the past are kept: a market without any says what needs none.
     let market = Market::new(app.instruments());
-    let figures = account.figures(&market, &app.handles.config.rules);
+    let rules = &app.handles.config.rules;
+    let figures = account.figures(&market, rules);
     let figures = figures.ok_or_else(|| Problem::new(Code::NotFound))?;
     Ok(AccountBody::of(
         id,
         &terms,
         &account.funds,
         &figures,
-        AccountState::Active,
+        account.controls().state_under(rules.trading_state),
         position,
     ))
+}
+
+/// Reads an account's stream from its beginning, until it ends or the reader has seen enough.
+pub(super) async fn story(
+    app: &Shared,
+    id: AccountId,
+    mut read: impl FnMut(&Recorded, AccountEvent) -> ControlFlow<()>,
+) -> Answered<()> {
+    let stream = StreamId::new("account", id);
+    let mut sequence = 0;
+    loop {
+        let store = &app.handles.store;
+        let events = store
+            .read_stream(&stream, sequence, EVENTS_PER_READ)
+            .await?;
+        let Some(last) = events.last() else {
+            return Ok(());
+        };
+        sequence = last.sequence;
+        for recorded in &events {
+            if read(recorded, recorded.decode()?).is_break() {
+                return Ok(());
+            }
+        }
+    }
 }
 
 impl AccountBody {
@@ -217,7 +234,7 @@ impl AccountBody {
         terms: &AccountTerms,
         funds: &Funds,
         figures: &Figures,
-        state: AccountState,
+        state: TradingState,
         as_of_position: i64,
     ) -> Self {
         let money = |value| number::money(value, terms.currency);
@@ -259,8 +276,10 @@ pub(crate) const fn mode_name(mode: PositionMode) -> &'static str {
     }
 }
 
-pub(crate) const fn state_name(state: AccountState) -> &'static str {
+pub(crate) const fn state_name(state: TradingState) -> &'static str {
     match state {
-        AccountState::Active => "active",
+        TradingState::Active => "active",
+        TradingState::Reducing => "reducing",
+        TradingState::Halted => "halted",
     }
 }

@@ -7,10 +7,7 @@ use daybook_store::StreamId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    items::{DealItem, Receipt},
-    read_account,
-};
+use super::{close::closing_deal, items::DealItem, read_account, receipt::Receipt};
 use crate::{
     app::Shared,
     extract::{Fresh, Items, PathId, Query, SignedIn, page_of},
@@ -85,10 +82,14 @@ pub(crate) async fn list(
         to: time_parameter("to", query.to.as_deref())?,
         symbol: symbol.map(|terms| terms.symbol),
     };
-    fresh
-        .wait(&[names::CLIENTS, names::ACCOUNTS, names::DEALS])
-        .await?;
-    let account = read_account(&app, client.client_id(), query.account_id.as_deref()).await?;
+    let account = read_account(
+        &app,
+        client,
+        &fresh,
+        query.account_id.as_deref(),
+        &[names::DEALS],
+    );
+    let account = account.await?;
     let rows = app
         .handles
         .reads
@@ -145,35 +146,9 @@ pub(crate) async fn execution(
 }
 
 fn execution_of(event: &AccountEvent) -> Option<&Execution> {
-    match event {
-        AccountEvent::OrderFilled { execution, .. } => Some(execution),
-        AccountEvent::PositionReduced { deal, .. } | AccountEvent::PositionClosed { deal, .. } => {
-            Some(&deal.execution)
-        }
-        AccountEvent::AccountOpened { .. }
-        | AccountEvent::FundsAdjusted { .. }
-        | AccountEvent::OrderPlaced { .. }
-        | AccountEvent::OrderRejected { .. }
-        | AccountEvent::OrderModified { .. }
-        | AccountEvent::OrderCancelled { .. }
-        | AccountEvent::OrderExpired { .. }
-        | AccountEvent::OrderTriggered { .. }
-        | AccountEvent::PositionOpened { .. }
-        | AccountEvent::ProtectionChanged { .. }
-        | AccountEvent::PositionIncreased { .. }
-        | AccountEvent::OrderNetted { .. }
-        | AccountEvent::LeverageChanged { .. }
-        | AccountEvent::ControlsChanged { .. }
-        | AccountEvent::SwapCharged { .. }
-        | AccountEvent::MarginCallRaised { .. }
-        | AccountEvent::MarginCallCleared { .. }
-        | AccountEvent::StopOutStarted { .. }
-        | AccountEvent::StopOutStep { .. }
-        | AccountEvent::StopOutFinished { .. }
-        | AccountEvent::NegativeBalanceCompensated { .. }
-        | AccountEvent::TradingDayStarted { .. }
-        | AccountEvent::DailyLossLimitReached { .. }
-        | AccountEvent::DealBusted { .. }
-        | AccountEvent::DealRepriced { .. } => None,
+    if let AccountEvent::OrderFilled { execution, .. } = event {
+        Some(execution)
+    } else {
+        closing_deal(event).map(|deal| &deal.execution)
     }
 }

@@ -1,14 +1,12 @@
-//! Orders, positions, deals and receipts as the contract shows them.
+//! Orders, positions and deals as the contract shows them.
 
 use daybook_domain::{
-    Currency, Decimal, Instrument, Market, Rules,
+    Decimal, Instrument, Market, Rules,
     account::{OrderType, Position, TimeInForce, event::CloseReason},
-    execution::{Conversion, Execution},
-    margin::position_margin,
+    margin::{FiguresInput, position_margin, symbol_margin},
     profit::unrealised,
-    quote::QuoteSource,
 };
-use daybook_projections::{DealRow, OrderRow, OrderStatus};
+use daybook_projections::{DealKind, DealRow, OrderRow, OrderStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -41,6 +39,8 @@ pub(crate) struct OrderItem {
     stop_loss: Option<String>,
     #[schema(example = "1.09500")]
     take_profit: Option<String>,
+    /// How far behind the market the stop loss of its position will trail.
+    trailing_distance: Option<String>,
     /// `gtc`, `day`, `gtd`, `ioc` or `fok`.
     #[schema(example = "gtc")]
     time_in_force: &'static str,
@@ -74,7 +74,7 @@ pub(crate) struct PositionItem {
     open_time: String,
     stop_loss: Option<String>,
     take_profit: Option<String>,
-    /// Always null at present.
+    /// How far behind the market the stop loss trails, in price units.
     trailing_distance: Option<String>,
     /// The price it would close at; null without a quote.
     #[schema(example = "1.08723")]
@@ -86,17 +86,25 @@ pub(crate) struct PositionItem {
     swap: String,
     #[schema(example = "0.00")]
     commission: String,
+    /// Its part of the margin that its symbol uses: of positions that hedge one another, the share
+    /// that their own margins have in the sum of them.
     #[schema(example = "108.73")]
     used_margin: String,
 }
 
-/// One deal.
+/// One deal, or the correction of one: the sum over all is what trading came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DealItem {
+    /// `deal`, `bust` (undone: the row gives back what the deal moved) or `reprice` (the row has
+    /// the new price and the difference in money).
+    #[schema(example = "deal")]
+    kind: &'static str,
+    /// A correction has that of its deal.
     #[schema(example = "01997d0a-5a3e-7d31-9a53-0a4f2f1c7a12")]
     deal_id: String,
-    /// The order that filled; null for a closing deal.
+    /// The order that filled; null for a closing deal, unless an opposite order of a netting
+    /// account dealt.
     order_id: Option<String>,
     position_id: String,
     #[schema(example = "EURUSD")]
@@ -111,63 +119,20 @@ pub(crate) struct DealItem {
     /// Price profit alone.
     #[schema(example = "9.20")]
     realised: String,
+    /// Negative in a correction: given back.
     #[schema(example = "0.00")]
     commission: String,
     #[schema(example = "0.00")]
     swap: String,
-    /// `client`, `stop_loss` or `take_profit`; null for an opening deal.
+    /// `client`, `stop_loss`, `take_profit`, `stop_out`, `close_by`, `close_all` or `admin`; null
+    /// for an opening deal.
     #[schema(example = "client")]
     reason: Option<&'static str>,
+    /// Why it was corrected; only in corrections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
     #[schema(example = "2026-01-31T09:31:00.000Z")]
     time: String,
-}
-
-/// A conversion as it was used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct ConversionItem {
-    #[schema(example = "EUR")]
-    from: String,
-    #[schema(example = "USD")]
-    to: String,
-    /// Units of `to` for one unit of `from`.
-    #[schema(example = "1.08731")]
-    rate: String,
-    /// Side of the market that the rate was taken from.
-    #[schema(example = "buy")]
-    side: &'static str,
-    /// Instruments used, in order.
-    #[schema(example = json!(["EURUSD"]))]
-    path: Vec<String>,
-}
-
-/// What a fill rested on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Receipt {
-    #[schema(example = "01997d0a-5a3e-7d31-9a53-0a4f2f1c7a12")]
-    deal_id: String,
-    #[schema(example = "1.08723")]
-    quote_bid: String,
-    #[schema(example = "1.08731")]
-    quote_ask: String,
-    #[schema(example = "2026-01-31T09:30:00.000Z")]
-    quote_at: String,
-    /// `twelve_data`, `simulator` or `recorded`.
-    #[schema(example = "simulator")]
-    source: &'static str,
-    /// Mark-up within the price, in price units.
-    #[schema(example = "0")]
-    spread_markup: String,
-    /// Slippage within the price, in price units; positive is against the client.
-    #[schema(example = "0")]
-    slippage: String,
-    #[schema(example = "1.08731")]
-    price: String,
-    #[schema(example = "0.00")]
-    commission: String,
-    conversion: ConversionItem,
-    #[schema(example = 1)]
-    rule_version: u32,
 }
 
 impl OrderItem {
@@ -185,6 +150,7 @@ impl OrderItem {
             stop_price: price(ticket.stop_price),
             stop_loss: price(ticket.stop_loss),
             take_profit: price(ticket.take_profit),
+            trailing_distance: price(ticket.trailing_distance),
             time_in_force: time_in_force(ticket.time_in_force),
             expires_at: ticket.expires_at.map(text::time),
             client_order_id: ticket.client_order_id.as_deref().map(str::to_owned),
@@ -195,24 +161,27 @@ impl OrderItem {
     }
 }
 
-/// The account whose position is shown, and the market to value it on.
+/// The account whose position is shown, with all its positions, and the market to value it on.
 #[derive(Clone, Copy)]
 pub(crate) struct Valuation<'a> {
-    pub(crate) currency: Currency,
-    pub(crate) leverage: u32,
+    pub(crate) account: FiguresInput<'a>,
     pub(crate) market: &'a Market,
     pub(crate) rules: &'a Rules,
 }
 
 impl PositionItem {
     pub(crate) fn of(position: &Position, on: Valuation<'_>) -> Self {
-        let terms = on.market.instrument(position.symbol).map(AsRef::as_ref);
+        let FiguresInput {
+            currency, group, ..
+        } = on.account;
+        let terms = on.market.terms(position.symbol, group).map(AsRef::as_ref);
         let price = |value| number::price(value, terms);
-        let money = |value| number::money(value, on.currency);
+        let money = |value| number::money(value, currency);
         let quote = on.market.quote(position.symbol);
         let closing = quote.zip(terms).map(|(quote, terms)| {
             daybook_domain::price::dealing(quote, terms, position.side.opposite())
         });
+        let profit = unrealised(position, currency, group, on.market, on.rules);
         Self {
             position_id: position.position_id.to_string(),
             symbol: position.symbol.to_string(),
@@ -222,20 +191,55 @@ impl PositionItem {
             open_time: text::time(position.opened_at),
             stop_loss: position.stop_loss.map(price),
             take_profit: position.take_profit.map(price),
-            trailing_distance: None,
+            trailing_distance: position.trailing_distance.map(price),
             current_price: closing.map(price),
-            unrealised: unrealised(position, on.currency, on.market, on.rules).map(money),
+            unrealised: profit.map(money),
             swap: money(position.swap),
             commission: money(position.commission),
-            used_margin: money(position_margin(position, on.leverage, on.currency)),
+            used_margin: money(share_of_margin(position, on.account)),
         }
     }
+}
+
+/// A position's part of the margin that its symbol uses. In one direction alone that is its own
+/// margin; a hedged symbol needs less than the sum, and each position has the share of it that its
+/// own margin has of the sum. The shares add up to the symbol's margin to the last cent.
+fn share_of_margin(position: &Position, account: FiguresInput<'_>) -> Decimal {
+    let FiguresInput {
+        currency,
+        leverage,
+        positions,
+        ..
+    } = account;
+    let own = position_margin(position, leverage, currency);
+    let of_symbol = || {
+        positions
+            .iter()
+            .filter(|other| other.symbol == position.symbol)
+    };
+    let margins = || of_symbol().map(|other| position_margin(other, leverage, currency));
+    let is_known = of_symbol().any(|other| other.position_id == position.position_id);
+    let hedged = of_symbol().any(|other| other.side != position.side);
+    if !is_known || !hedged {
+        return own;
+    }
+    let whole = symbol_margin(positions, position.symbol, leverage, currency);
+    let place = of_symbol().take_while(|other| other.position_id != position.position_id);
+    let before: Decimal = margins().take(place.count()).sum();
+    let sum: Decimal = margins().sum();
+    let up_to = |part: Decimal| {
+        let share = whole.checked_mul(part)?.checked_div(sum)?;
+        Some(currency.round(share))
+    };
+    let share = up_to(before + own).zip(up_to(before));
+    share.map_or(own, |(with, without)| with - without)
 }
 
 impl DealItem {
     pub(crate) fn of(row: &DealRow, terms: Option<&Instrument>) -> Self {
         let money = |value| number::money(value, row.currency);
         Self {
+            kind: deal_kind(row.kind),
             deal_id: row.deal_id.to_string(),
             order_id: row.order_id.map(|id| id.to_string()),
             position_id: row.position_id.to_string(),
@@ -247,43 +251,8 @@ impl DealItem {
             commission: money(row.commission),
             swap: money(row.swap),
             reason: row.reason.map(close_reason),
+            note: row.note.clone(),
             time: text::time(row.at),
-        }
-    }
-}
-
-impl Receipt {
-    pub(crate) fn of(
-        deal_id: &impl ToString,
-        execution: &Execution,
-        terms: Option<&Instrument>,
-        currency: Currency,
-    ) -> Self {
-        let price = |value| number::price(value, terms);
-        Self {
-            deal_id: deal_id.to_string(),
-            quote_bid: price(execution.quote_bid),
-            quote_ask: price(execution.quote_ask),
-            quote_at: text::time(execution.quote_at),
-            source: source(execution.source),
-            spread_markup: number::plain(execution.spread_markup),
-            slippage: number::plain(execution.slippage),
-            price: price(execution.price),
-            commission: number::money(execution.commission, currency),
-            conversion: ConversionItem::of(&execution.conversion),
-            rule_version: execution.rule_version,
-        }
-    }
-}
-
-impl ConversionItem {
-    fn of(conversion: &Conversion) -> Self {
-        Self {
-            from: conversion.from.to_string(),
-            to: conversion.to.to_string(),
-            rate: number::plain(conversion.rate),
-            side: conversion.side.as_str(),
-            path: conversion.path.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -317,18 +286,22 @@ const fn time_in_force(time_in_force: TimeInForce) -> &'static str {
     }
 }
 
-const fn close_reason(reason: CloseReason) -> &'static str {
+pub(super) const fn deal_kind(kind: DealKind) -> &'static str {
+    match kind {
+        DealKind::Deal => "deal",
+        DealKind::Bust => "bust",
+        DealKind::Reprice => "reprice",
+    }
+}
+
+pub(super) const fn close_reason(reason: CloseReason) -> &'static str {
     match reason {
         CloseReason::Client => "client",
         CloseReason::StopLoss => "stop_loss",
         CloseReason::TakeProfit => "take_profit",
-    }
-}
-
-const fn source(source: QuoteSource) -> &'static str {
-    match source {
-        QuoteSource::TwelveData => "twelve_data",
-        QuoteSource::Simulator => "simulator",
-        QuoteSource::Recorded => "recorded",
+        CloseReason::StopOut => "stop_out",
+        CloseReason::CloseBy => "close_by",
+        CloseReason::CloseAll => "close_all",
+        CloseReason::Admin => "admin",
     }
 }

@@ -1,11 +1,15 @@
 //! Trading: the account, orders, positions, deals. **Permission:** the account's own client.
 
 pub(crate) mod account;
+pub(crate) mod close;
 pub(crate) mod history;
 pub(crate) mod items;
 pub(crate) mod order;
 pub(crate) mod place;
 pub(crate) mod position;
+pub(crate) mod preview;
+pub(crate) mod receipt;
+pub(crate) mod statement;
 
 use daybook_domain::{AccountId, ClientId, OrderId, PositionId, account::AccountKind};
 use daybook_projections::{AccountRow, names};
@@ -13,16 +17,22 @@ use uuid::Uuid;
 
 use crate::{
     app::{AccountRef, App},
-    extract::{Command, parameter},
+    extract::{Command, Fresh, SignedIn, parameter},
     problem::{Answered, Code, Problem},
 };
 
-/// The account a read is about: the one named, else the default one. Somebody else's is absent.
+/// The account a read is about, once it and `models` are fresh: the one named, else the default
+/// one. Somebody else's is absent.
 pub(crate) async fn read_account(
     app: &App,
-    client: ClientId,
+    client: SignedIn,
+    fresh: &Fresh,
     account_id: Option<&str>,
+    models: &[&str],
 ) -> Answered<AccountRow> {
+    fresh.wait(&[names::CLIENTS, names::ACCOUNTS]).await?;
+    fresh.wait(models).await?;
+    let client = client.client_id();
     let account_id = parameter("accountId", account_id, "must be an identifier")?;
     let account_id = match account_id {
         Some(id) => id,

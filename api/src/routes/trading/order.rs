@@ -1,21 +1,15 @@
 //! Orders: change, cancel, list. Placing them is in `place`.
 
-use std::sync::Arc;
-
 use axum::{Json, extract::State, response::Response};
 use daybook_domain::{AccountCommand, AccountId, OrderId, account::OrderChanges};
-use daybook_engine::{Answer, Outcome, Render};
 use daybook_projections::names;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Thing, items::OrderItem, may_trade, read_account, thing_account};
 use crate::{
     app::Shared,
-    extract::{
-        Command, Fresh, Items, JsonBody, PathId, Query, SignedIn, answer, page_of, parameter,
-        refusal,
-    },
+    extract::{Command, Fresh, Items, JsonBody, PathId, Query, SignedIn, done, page_of, parameter},
     number::{Patch, Positive},
     problem::{Answered, Code, Problem, ProblemBody},
     text::Time,
@@ -72,25 +66,6 @@ pub(crate) struct OrdersQuery {
     cursor: Option<String>,
 }
 
-/// The JSON text of an answer.
-pub(crate) fn json(body: &impl Serialize) -> String {
-    serde_json::to_string(body).expect("invariant: answers are plain text and numbers")
-}
-
-/// The answer of commands without a result.
-pub(super) fn render_empty(request_id: Arc<str>) -> Render {
-    Box::new(
-        move |outcome: &Outcome<'_>| match &outcome.decision.refusal {
-            Some(rejection) => refusal(&Problem::from(rejection), &request_id),
-            None => Answer {
-                status: 204,
-                body: String::new(),
-                keep: true,
-            },
-        },
-    )
-}
-
 /// Changes a working order.
 #[utoipa::path(patch, path = "/trading/order/{id}", operation_id = "modifyOrder", tag = "trading", request_body = OrderChangesBody,
     params(
@@ -110,7 +85,6 @@ pub(crate) async fn modify(
     PathId(order_id): PathId<OrderId>,
     JsonBody { value, bytes }: JsonBody<OrderChangesBody>,
 ) -> Answered<Response> {
-    app.engine()?;
     let changes = OrderChanges {
         limit_price: value.limit_price.map(|price| price.0),
         stop_price: value.stop_price.map(|price| price.0),
@@ -131,11 +105,8 @@ pub(crate) async fn modify(
         order_id,
         changes: Box::new(changes),
     };
-    let render = render_empty(Arc::clone(&command.info.id));
-    let reply = command
-        .execute(&app, &account, modify, "modify_order", &bytes, render)
-        .await?;
-    Ok(answer(reply))
+    let executed = command.execute(&app, &account, modify, "modify_order", &bytes, done);
+    Ok(executed.await?.answer())
 }
 
 /// Cancels a working order.
@@ -157,16 +128,12 @@ pub(crate) async fn cancel(
     PathId(order_id): PathId<OrderId>,
     Query(query): Query<CancelQuery>,
 ) -> Answered<Response> {
-    app.engine()?;
     let named = query.account_id.as_deref();
     let named = parameter("accountId", named, "must be an identifier")?;
     let account = thing_account(&app, &command, Thing::Order(order_id), named).await?;
     let cancel = AccountCommand::CancelOrder { order_id };
-    let render = render_empty(Arc::clone(&command.info.id));
-    let reply = command
-        .execute(&app, &account, cancel, "cancel_order", b"", render)
-        .await?;
-    Ok(answer(reply))
+    let executed = command.execute(&app, &account, cancel, "cancel_order", b"", done);
+    Ok(executed.await?.answer())
 }
 
 /// An account's orders, newest first.
@@ -196,10 +163,14 @@ pub(crate) async fn list(
             ));
         }
     };
-    fresh
-        .wait(&[names::CLIENTS, names::ACCOUNTS, names::ORDERS])
-        .await?;
-    let account = read_account(&app, client.client_id(), query.account_id.as_deref()).await?;
+    let account = read_account(
+        &app,
+        client,
+        &fresh,
+        query.account_id.as_deref(),
+        &[names::ORDERS],
+    );
+    let account = account.await?;
     let rows = app
         .handles
         .reads

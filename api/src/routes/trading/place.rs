@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use daybook_domain::{
-    AccountCommand, AccountEvent, AccountId, DealId, Instrument, OrderId, PositionId,
-    account::{Decision, OrderType, Ticket, TimeInForce, event::CancelReason},
+    AccountCommand, AccountEvent, AccountId, ClientId, DealId, Instrument, OrderId, PositionId,
+    account::{Decision, OrderType, Ticket, TimeInForce},
     quote::Side,
 };
-use daybook_engine::{Answer, Outcome, Render};
+use daybook_engine::Outcome;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{command_account, items::Receipt, may_trade, order::json};
+use super::{close::closing_deal, command_account, may_trade, receipt::Receipt};
 use crate::{
-    app::{AccountRef, Shared},
-    extract::{Command, JsonBody, answer, refusal},
+    app::{AccountRef, App, Shared},
+    extract::{Command, JsonBody, answered},
     number::Positive,
     problem::{Answered, Code, FieldError, Problem, ProblemBody},
     text::Time,
@@ -52,8 +52,8 @@ pub(crate) struct OrderBody {
     stop_loss: Option<Positive>,
     #[schema(value_type = Option<String>, example = "1.09500")]
     take_profit: Option<Positive>,
-    /// Not available yet: only null.
-    #[schema(value_type = Option<String>)]
+    /// How far behind the market the position's stop loss trails, in price units.
+    #[schema(value_type = Option<String>, example = "0.00150")]
     trailing_distance: Option<Positive>,
     /// `gtc` where left out, or `day`, `gtd`, `ioc`, `fok`.
     #[schema(value_type = Option<String>, example = "gtc")]
@@ -77,7 +77,7 @@ pub(crate) struct PlacedBody {
     /// `filled`, `working`, or `cancelled` (`ioc` and `fok` that could not fill at once).
     #[schema(example = "filled")]
     status: &'static str,
-    /// The position it opened.
+    /// The position it opened or, on a netting account, increased, reduced or closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     position_id: Option<String>,
     /// What the fill rested on.
@@ -95,7 +95,7 @@ pub(crate) struct PlacedBody {
         (status = 403, description = "`email_unverified`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such account, or somebody else's", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "Refused by a rule, and so recorded", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 429, description = "`rate_limited`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`, or `order_rate` of the account; nothing was appended", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`no_quote`, `overloaded`, `unavailable` or `not_leader`", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn place(
@@ -103,12 +103,11 @@ pub(crate) async fn place(
     command: Command,
     JsonBody { value, bytes }: JsonBody<OrderBody>,
 ) -> Answered<Response> {
-    app.engine()?;
-    let terms = app.named_instrument(&value.symbol)?;
-    let account_id = value.account_id;
-    let ticket = ticket(value, &terms)?;
-    let account = command_account(&app, command.client_id, account_id).await?;
-    may_trade(&account)?;
+    let Asked {
+        account,
+        terms,
+        ticket,
+    } = asked(&app, command.client_id, value).await?;
     let order_id = OrderId(Uuid::now_v7());
     let position_id = PositionId(Uuid::now_v7());
     let place = AccountCommand::PlaceOrder {
@@ -117,25 +116,41 @@ pub(crate) async fn place(
         position_id,
         ticket: Box::new(ticket),
     };
-    let render = render_placed(order_id, terms, account, Arc::clone(&command.info.id));
-    let reply = command
-        .execute(&app, &account, place, "place_order", &bytes, render)
-        .await?;
-    if !reply.replayed {
+    let accepted = move |outcome: &Outcome<'_>| {
+        answered(201, &placed(order_id, outcome.decision, &terms, account))
+    };
+    let executed = command.execute(&app, &account, place, "place_order", &bytes, accepted);
+    let executed = executed.await?;
+    if !executed.reply.replayed {
         app.owners.insert(order_id.0, account);
         app.owners.insert(position_id.0, account);
     }
-    Ok(answer(reply))
+    Ok(executed.answer())
+}
+
+/// An order as it was asked for.
+pub(super) struct Asked {
+    pub(super) account: AccountRef,
+    pub(super) terms: Arc<Instrument>,
+    pub(super) ticket: Ticket,
+}
+
+/// Reads what is asked, and for which account of the caller.
+pub(super) async fn asked(app: &App, client: ClientId, body: OrderBody) -> Answered<Asked> {
+    let terms = app.named_instrument(&body.symbol)?;
+    let account_id = body.account_id;
+    let ticket = ticket(body, &terms)?;
+    let account = command_account(app, client, account_id).await?;
+    may_trade(&account)?;
+    Ok(Asked {
+        account,
+        terms,
+        ticket,
+    })
 }
 
 fn ticket(body: OrderBody, terms: &Instrument) -> Answered<Ticket> {
     let mut errors = Vec::new();
-    if body.trailing_distance.is_some() {
-        errors.push(FieldError::new(
-            "trailingDistance",
-            "trailing stops are not available yet",
-        ));
-    }
     for (field, text) in [
         ("ocoGroup", &body.oco_group),
         ("clientOrderId", &body.client_order_id),
@@ -164,29 +179,11 @@ fn ticket(body: OrderBody, terms: &Instrument) -> Answered<Ticket> {
         stop_price: price(body.stop_price),
         stop_loss: price(body.stop_loss),
         take_profit: price(body.take_profit),
+        trailing_distance: price(body.trailing_distance),
         time_in_force: body.time_in_force.unwrap_or_default(),
         expires_at: body.expires_at.map(|time| time.0),
         oco_group: body.oco_group.map(Into::into),
         client_order_id: body.client_order_id.map(Into::into),
-    })
-}
-
-fn render_placed(
-    order_id: OrderId,
-    terms: Arc<Instrument>,
-    account: AccountRef,
-    request_id: Arc<str>,
-) -> Render {
-    Box::new(move |outcome: &Outcome<'_>| {
-        if let Some(rejection) = &outcome.decision.refusal {
-            return refusal(&Problem::from(rejection), &request_id);
-        }
-        let body = placed(order_id, outcome.decision, &terms, account);
-        Answer {
-            status: 201,
-            body: json(&body),
-            keep: true,
-        }
     })
 }
 
@@ -204,57 +201,43 @@ fn placed(
         execution: None,
     };
     for event in &decision.events {
-        match event {
-            AccountEvent::OrderFilled {
-                order_id,
-                deal_id,
-                position_id,
-                execution,
-                ..
-            } if *order_id == placed => {
-                body.status = "filled";
-                body.position_id = Some(position_id.to_string());
-                let receipt = Receipt::of(deal_id, execution, Some(terms), account.currency);
-                body.execution = Some(receipt);
-            }
-            AccountEvent::OrderCancelled {
-                order_id, reason, ..
-            } if *order_id == placed => {
-                body.status = match reason {
-                    CancelReason::Client | CancelReason::Oco | CancelReason::NotMarketable => {
-                        "cancelled"
-                    }
-                };
-            }
-            AccountEvent::AccountOpened { .. }
-            | AccountEvent::FundsAdjusted { .. }
-            | AccountEvent::OrderPlaced { .. }
-            | AccountEvent::OrderRejected { .. }
-            | AccountEvent::OrderModified { .. }
-            | AccountEvent::OrderCancelled { .. }
-            | AccountEvent::OrderExpired { .. }
-            | AccountEvent::OrderTriggered { .. }
-            | AccountEvent::OrderFilled { .. }
-            | AccountEvent::PositionOpened { .. }
-            | AccountEvent::PositionReduced { .. }
-            | AccountEvent::PositionClosed { .. }
-            | AccountEvent::ProtectionChanged { .. }
-            | AccountEvent::PositionIncreased { .. }
-            | AccountEvent::OrderNetted { .. }
-            | AccountEvent::LeverageChanged { .. }
-            | AccountEvent::ControlsChanged { .. }
-            | AccountEvent::SwapCharged { .. }
-            | AccountEvent::MarginCallRaised { .. }
-            | AccountEvent::MarginCallCleared { .. }
-            | AccountEvent::StopOutStarted { .. }
-            | AccountEvent::StopOutStep { .. }
-            | AccountEvent::StopOutFinished { .. }
-            | AccountEvent::NegativeBalanceCompensated { .. }
-            | AccountEvent::TradingDayStarted { .. }
-            | AccountEvent::DailyLossLimitReached { .. }
-            | AccountEvent::DealBusted { .. }
-            | AccountEvent::DealRepriced { .. } => {}
+        if let AccountEvent::OrderFilled {
+            order_id,
+            deal_id,
+            position_id,
+            execution,
+            ..
+        } = event
+            && *order_id == placed
+        {
+            body.filled(
+                *position_id,
+                Receipt::of(deal_id, execution, Some(terms), account.currency),
+            );
+        }
+        // The one way in which an order fills without a position of its own.
+        if let Some(deal) = closing_deal(event).filter(|deal| deal.order_id == Some(placed)) {
+            let receipt = Receipt::of(
+                &deal.deal_id,
+                &deal.execution,
+                Some(terms),
+                account.currency,
+            );
+            body.filled(deal.position_id, receipt);
+        }
+        if let AccountEvent::OrderCancelled { order_id, .. } = event
+            && *order_id == placed
+        {
+            body.status = "cancelled";
         }
     }
     body
+}
+
+impl PlacedBody {
+    fn filled(&mut self, position_id: PositionId, receipt: Receipt) {
+        self.status = "filled";
+        self.position_id = Some(position_id.to_string());
+        self.execution = Some(receipt);
+    }
 }

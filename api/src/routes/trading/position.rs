@@ -1,29 +1,20 @@
-//! Open positions: protect, close, list.
-
-use std::sync::Arc;
+//! Open positions: protect, list. Closing them is in `close`.
 
 use axum::{Json, extract::State, response::Response};
-use daybook_domain::{
-    AccountCommand, AccountEvent, AccountId, DealId, PositionId, account::Change,
-    account::event::ClosingDeal,
-};
-use daybook_engine::{Answer, Outcome, Render};
+use daybook_domain::{AccountCommand, AccountId, PositionId, account::Change};
 use daybook_projections::names;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 use super::{
     Thing,
     items::{PositionItem, Valuation},
-    may_trade,
-    order::{json, render_empty},
-    read_account, thing_account,
+    may_trade, read_account, thing_account,
 };
 use crate::{
-    app::{AccountRef, App, Shared},
-    extract::{Command, Fresh, Items, JsonBody, PathId, Query, SignedIn, answer, page_of, refusal},
-    number::{self, Patch, Positive},
+    app::Shared,
+    extract::{Command, Fresh, Items, JsonBody, PathId, Query, SignedIn, done, page_of},
+    number::{Patch, Positive},
     problem::{Answered, Code, Problem, ProblemBody},
 };
 
@@ -42,39 +33,10 @@ pub(crate) struct ProtectionBody {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "1.09500")]
     take_profit: Patch<Positive>,
-    /// Not available yet: only null.
+    /// How far behind the market the stop loss trails, in price units. Null stops it where it is.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, example = "0.00150")]
     trailing_distance: Patch<Positive>,
-}
-
-/// How much to close.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct CloseBody {
-    /// Checked against the position's account where given.
-    #[schema(value_type = Option<Uuid>)]
-    account_id: Option<AccountId>,
-    /// Lots; all where left out.
-    #[schema(value_type = Option<String>, example = "0.04")]
-    volume: Option<Positive>,
-}
-
-/// A closing deal.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ClosedBody {
-    #[schema(example = "01997d0a-5a3e-7d31-9a53-0a4f2f1c7a12")]
-    deal_id: String,
-    #[schema(example = "0.04")]
-    closed_volume: String,
-    #[schema(example = "1.08823")]
-    price: String,
-    /// Price profit alone.
-    #[schema(example = "3.68")]
-    realised: String,
-    #[schema(example = "0.06")]
-    remaining_volume: String,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -90,7 +52,7 @@ pub(crate) struct PositionsQuery {
     cursor: Option<String>,
 }
 
-/// Changes stop loss and take profit.
+/// Changes stop loss, take profit and trailing distance.
 #[utoipa::path(patch, path = "/trading/position/{id}", operation_id = "protectPosition", tag = "trading", request_body = ProtectionBody,
     params(
         ("id" = Uuid, Path, description = "The position"),
@@ -109,18 +71,13 @@ pub(crate) async fn protect(
     PathId(position_id): PathId<PositionId>,
     JsonBody { value, bytes }: JsonBody<ProtectionBody>,
 ) -> Answered<Response> {
-    app.engine()?;
-    if matches!(value.trailing_distance, Patch::Set(_)) {
-        let message = "trailing stops are not available yet";
-        return Err(Problem::field(
-            Code::InvalidValue,
-            "trailingDistance",
-            message,
-        ));
-    }
     let stop_loss = value.stop_loss.into_change(|price| price.0);
     let take_profit = value.take_profit.into_change(|price| price.0);
-    if (stop_loss, take_profit) == (Change::Keep, Change::Keep) {
+    let trailing_distance = value.trailing_distance.into_change(|distance| distance.0);
+    if [stop_loss, take_profit, trailing_distance]
+        .iter()
+        .all(Change::is_keep)
+    {
         return Err(Problem::with_detail(
             Code::Malformed,
             "nothing to change was named",
@@ -138,116 +95,10 @@ pub(crate) async fn protect(
         position_id,
         stop_loss,
         take_profit,
+        trailing_distance,
     };
-    let render = render_empty(Arc::clone(&command.info.id));
-    let reply = command
-        .execute(&app, &account, protect, "protect_position", &bytes, render)
-        .await?;
-    Ok(answer(reply))
-}
-
-/// Closes a position at the market, whole or in part.
-#[utoipa::path(post, path = "/trading/close/{id}", operation_id = "closePosition", tag = "trading", request_body = CloseBody,
-    params(
-        ("id" = Uuid, Path, description = "The position"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes repeating safe for 24 hours"),
-    ),
-    security(("bearer" = [])),
-    responses(
-        (status = 200, description = "Closed or reduced", body = ClosedBody),
-        (status = 404, description = "No such position, or somebody else's", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "`position_not_open`, `market_closed`, `stale_quote`, …", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "`no_quote`, `overloaded`, `unavailable` or `not_leader`", body = ProblemBody, content_type = "application/problem+json"),
-    ))]
-pub(crate) async fn close(
-    State(app): State<Shared>,
-    command: Command,
-    PathId(position_id): PathId<PositionId>,
-    JsonBody { value, bytes }: JsonBody<CloseBody>,
-) -> Answered<Response> {
-    app.engine()?;
-    let account = thing_account(
-        &app,
-        &command,
-        Thing::Position(position_id),
-        value.account_id,
-    )
-    .await?;
-    let close = AccountCommand::ClosePosition {
-        position_id,
-        deal_id: DealId(Uuid::now_v7()),
-        volume: value.volume.map(|volume| volume.0),
-    };
-    let render = render_closed(Arc::clone(&app), account, Arc::clone(&command.info.id));
-    let reply = command
-        .execute(&app, &account, close, "close_position", &bytes, render)
-        .await?;
-    Ok(answer(reply))
-}
-
-fn render_closed(app: Shared, account: AccountRef, request_id: Arc<str>) -> Render {
-    Box::new(move |outcome: &Outcome<'_>| {
-        if let Some(rejection) = &outcome.decision.refusal {
-            return refusal(&Problem::from(rejection), &request_id);
-        }
-        match outcome.decision.events.iter().find_map(closing_deal) {
-            Some(deal) => Answer {
-                status: 200,
-                body: json(&closed(&app, deal, account)),
-                keep: true,
-            },
-            None => {
-                tracing::error!("a close was decided without a deal");
-                refusal(&Problem::new(Code::Internal), &request_id)
-            }
-        }
-    })
-}
-
-fn closing_deal(event: &AccountEvent) -> Option<&ClosingDeal> {
-    match event {
-        AccountEvent::PositionReduced { deal, .. } | AccountEvent::PositionClosed { deal, .. } => {
-            Some(deal)
-        }
-        AccountEvent::AccountOpened { .. }
-        | AccountEvent::FundsAdjusted { .. }
-        | AccountEvent::OrderPlaced { .. }
-        | AccountEvent::OrderRejected { .. }
-        | AccountEvent::OrderModified { .. }
-        | AccountEvent::OrderCancelled { .. }
-        | AccountEvent::OrderExpired { .. }
-        | AccountEvent::OrderTriggered { .. }
-        | AccountEvent::OrderFilled { .. }
-        | AccountEvent::PositionOpened { .. }
-        | AccountEvent::ProtectionChanged { .. }
-        | AccountEvent::PositionIncreased { .. }
-        | AccountEvent::OrderNetted { .. }
-        | AccountEvent::LeverageChanged { .. }
-        | AccountEvent::ControlsChanged { .. }
-        | AccountEvent::SwapCharged { .. }
-        | AccountEvent::MarginCallRaised { .. }
-        | AccountEvent::MarginCallCleared { .. }
-        | AccountEvent::StopOutStarted { .. }
-        | AccountEvent::StopOutStep { .. }
-        | AccountEvent::StopOutFinished { .. }
-        | AccountEvent::NegativeBalanceCompensated { .. }
-        | AccountEvent::TradingDayStarted { .. }
-        | AccountEvent::DailyLossLimitReached { .. }
-        | AccountEvent::DealBusted { .. }
-        | AccountEvent::DealRepriced { .. } => None,
-    }
-}
-
-fn closed(app: &App, deal: &ClosingDeal, account: AccountRef) -> ClosedBody {
-    let terms = app.instrument(deal.symbol);
-    let terms = terms.as_deref();
-    ClosedBody {
-        deal_id: deal.deal_id.to_string(),
-        closed_volume: number::volume(deal.volume, terms),
-        price: number::price(deal.execution.price, terms),
-        realised: number::money(deal.realised, account.currency),
-        remaining_volume: number::volume(deal.remaining, terms),
-    }
+    let executed = command.execute(&app, &account, protect, "protect_position", &bytes, done);
+    Ok(executed.await?.answer())
 }
 
 /// An account's open positions, newest first, valued on the newest quotes.
@@ -266,19 +117,14 @@ pub(crate) async fn list(
     Query(query): Query<PositionsQuery>,
 ) -> Answered<Json<Items<PositionItem>>> {
     let page = page_of(query.limit.as_deref(), query.cursor.as_deref())?;
-    fresh
-        .wait(&[names::CLIENTS, names::ACCOUNTS, names::POSITIONS])
-        .await?;
-    let account = read_account(&app, client.client_id(), query.account_id.as_deref()).await?;
-    let rows = app
-        .handles
-        .reads
-        .positions_page(account.account_id, page)
-        .await?;
+    let named = query.account_id.as_deref();
+    let account = read_account(&app, client, &fresh, named, &[names::POSITIONS]).await?;
+    let reads = &app.handles.reads;
+    let rows = reads.positions_page(account.account_id, page).await?;
+    let open = reads.positions(account.account_id).await?;
     let market = app.market();
     let valuation = Valuation {
-        currency: account.currency,
-        leverage: account.leverage,
+        account: account.figures_input(&open),
         market: &market,
         rules: &app.handles.config.rules,
     };

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use daybook_domain::rules::SessionRule;
+
 use super::*;
 use crate::{
     config::{shown, variables::VARIABLES},
@@ -190,6 +192,57 @@ fn a_provider_key_brings_trading_hours_unless_told_otherwise() {
     assert_eq!(real.rules().sessions, SessionRule::Terms);
     let always = embedded(&dir, &[key, ("DAYBOOK_SESSIONS", "always")]).unwrap();
     assert_eq!(always.rules().sessions, SessionRule::Always);
+}
+
+#[test]
+fn the_rules_of_the_house_are_set_one_by_one() {
+    use daybook_domain::{
+        Rules,
+        rules::{StopOutRule, TradingState},
+    };
+
+    let dir = Scratch::new();
+    let pairs = [
+        ("DAYBOOK_TRADING_STATE", "reducing"),
+        ("DAYBOOK_ORDERS_PER_MINUTE", "60"),
+        ("DAYBOOK_CONFIRM_TRIGGERS", "on"),
+        ("DAYBOOK_MARGIN_CALL_LEVEL", "80"),
+        ("DAYBOOK_MARGIN_CALL_CLEAR_LEVEL", "90.5"),
+        ("DAYBOOK_STOP_OUT", "smart"),
+        ("DAYBOOK_STOP_OUT_LEVEL", "30"),
+        ("DAYBOOK_HEDGED_STOP_OUT_AT", "-5"),
+        ("DAYBOOK_NEGATIVE_BALANCE_PROTECTION", "off"),
+        ("DAYBOOK_SWAP", "off"),
+        ("DAYBOOK_DAILY_LOSS_LIMIT", "500"),
+        ("DAYBOOK_DAILY_LOSS_CLOSES_ALL", "true"),
+    ];
+    let config = embedded(&dir, &pairs).unwrap();
+    let expected = Rules {
+        sessions: SessionRule::Always,
+        trading_state: TradingState::Reducing,
+        orders_per_minute: Some(60),
+        confirm_triggers: true,
+        margin_call_level: Some(Decimal::from(80)),
+        margin_call_clear_level: Decimal::new(905, 1),
+        stop_out: StopOutRule::Smart,
+        stop_out_level: Decimal::from(30),
+        hedged_stop_out_at: Decimal::from(-5),
+        negative_balance_protection: false,
+        swap: false,
+        daily_loss_limit: Some(Decimal::from(500)),
+        daily_loss_closes_all: true,
+        ..Rules::default()
+    };
+    assert_eq!(*config.rules(), expected);
+    let off = [
+        ("DAYBOOK_MARGIN_CALL_LEVEL", "off"),
+        ("DAYBOOK_STOP_OUT", "off"),
+    ];
+    let config = embedded(&dir, &off).unwrap();
+    assert_eq!(config.rules().margin_call_level, None);
+    assert_eq!(config.rules().stop_out, StopOutRule::Off);
+    let crossed = embedded(&dir, &[("DAYBOOK_MARGIN_CALL_LEVEL", "120")]).unwrap_err();
+    assert_eq!(names(&crossed), ["DAYBOOK_MARGIN_CALL_CLEAR_LEVEL"]);
 }
 
 #[test]

@@ -67,6 +67,7 @@ impl World {
             position_id: position.position_id,
             stop_loss: Change::Set(stop_loss),
             take_profit: self.dice.pick(&[Change::Set(take_profit), Change::Remove]),
+            trailing_distance: Change::Keep,
         }
     }
 
@@ -122,6 +123,7 @@ impl World {
             stop_price,
             stop_loss: None,
             take_profit: None,
+            trailing_distance: None,
             time_in_force,
             expires_at: dated.then(|| self.now + Duration::seconds(30)),
             oco_group: None,
