@@ -6,6 +6,8 @@
     reason = "a test that cannot make its example has failed"
 )]
 
+mod risk_story;
+
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, sync::Arc};
 
 use daybook_domain::{
@@ -179,6 +181,7 @@ fn page(catalogue: &Catalogue) -> String {
 fn account_events(catalogue: &mut Catalogue) {
     let mut desk = Desk::new();
     desk.tell_a_story();
+    risk_story::tell(&mut desk);
     for event in &desk.told {
         catalogue
             .entry(event.event_type())
@@ -228,17 +231,30 @@ fn client_events(catalogue: &mut Catalogue) {
 
 fn instrument_events(catalogue: &mut Catalogue) {
     let terms: Instrument = instrument::seed().swap_remove(0);
-    let event = InstrumentEvent::InstrumentListed {
-        terms: Box::new(terms),
-        at: at(0),
-    };
-    let entry = Entry {
-        stream: "instrument",
-        meaning: meaning_of_instrument(&event),
-        personal: &[],
-        example: serde_json::to_value(&event).unwrap(),
-    };
-    catalogue.insert(event.event_type(), entry);
+    let mut wider = terms.clone();
+    wider.spread_markup = Decimal::TWO;
+    let events = [
+        InstrumentEvent::InstrumentListed {
+            terms: Box::new(terms),
+            at: at(0),
+        },
+        InstrumentEvent::InstrumentTermsChanged {
+            terms: Box::new(wider),
+            changed: vec!["spread_markup".to_owned()],
+            by: "dealing desk".to_owned(),
+            reason: Some("thin markets".to_owned()),
+            at: at(60),
+        },
+    ];
+    for event in events {
+        let entry = Entry {
+            stream: "instrument",
+            meaning: meaning_of_instrument(&event),
+            personal: &[],
+            example: serde_json::to_value(&event).unwrap(),
+        };
+        catalogue.insert(event.event_type(), entry);
+    }
 }
 
 /// An account that lives through everything that can happen to one.

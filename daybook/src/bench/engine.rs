@@ -23,6 +23,7 @@ use super::{
     history::Desk,
     ours::{self, Accounts},
     report::Report,
+    ticks,
 };
 
 const DECISIONS: u32 = 200_000;
@@ -44,6 +45,7 @@ pub async fn run(resting: usize) -> anyhow::Result<Report> {
     );
     let name = format!("a tick against {resting} resting orders that triggers nothing");
     report.at_most(&name, tick_us(resting)?, 1.0, "µs");
+    ticks::run(&mut report)?;
     memory(&mut report).await?;
     Ok(report)
 }

@@ -17,6 +17,7 @@ mod peer;
 mod rebuild;
 mod report;
 mod store;
+mod ticks;
 
 use clap::{Args, Subcommand};
 
@@ -33,7 +34,7 @@ pub struct BenchArgs {
 pub enum Bench {
     /// Durable commands a second: ours, cqrs-es + postgres-es, and the raw group-commit ceiling.
     Store,
-    /// Decisions, ticks against resting orders, memory.
+    /// Decisions, ticks against resting orders and held positions, memory.
     Engine {
         /// Resting orders in the trigger book.
         #[arg(long, default_value_t = 1_000_000)]

@@ -18,14 +18,27 @@ impl Account {
         match event {
             AccountEvent::AccountOpened { .. } => self.begin(event),
             AccountEvent::FundsAdjusted { funds, .. } => self.count_flow(funds),
-            AccountEvent::OrderPlaced { .. }
-            | AccountEvent::OrderRejected { .. }
-            | AccountEvent::OrderModified { .. }
-            | AccountEvent::OrderCancelled { .. }
-            | AccountEvent::OrderExpired { .. }
-            | AccountEvent::OrderNetted { .. }
-            | AccountEvent::OrderFilled { .. }
-            | AccountEvent::OrderTriggered { .. } => self.evolve_order(event),
+            AccountEvent::OrderPlaced {
+                order_id,
+                ticket,
+                at,
+            } => self.place(*order_id, ticket, *at),
+            AccountEvent::OrderRejected { order_id, at, .. } => self.reject(*order_id, *at),
+            AccountEvent::OrderModified {
+                order_id, from, to, ..
+            } => self.working(*order_id).modify(from, to),
+            AccountEvent::OrderCancelled { order_id, .. }
+            | AccountEvent::OrderExpired { order_id, .. }
+            | AccountEvent::OrderNetted { order_id, .. }
+            | AccountEvent::OrderFilled { order_id, .. } => self.remove_order(*order_id),
+            AccountEvent::OrderTriggered { order_id, .. } => {
+                let order = self.working(*order_id);
+                assert!(
+                    !order.triggered,
+                    "corrupt stream: {order_id} triggered twice"
+                );
+                order.triggered = true;
+            }
             AccountEvent::PositionOpened { .. } => self.open(event),
             AccountEvent::PositionIncreased { increase, .. } => {
                 self.open_position(increase.position_id).increase(increase);
@@ -50,55 +63,6 @@ impl Account {
             | AccountEvent::DailyLossLimitReached { .. }
             | AccountEvent::DealBusted { .. }
             | AccountEvent::DealRepriced { .. } => self.evolve_risk(event),
-        }
-    }
-
-    /// Applies a fact about an order that [`Account::evolve`] hands on.
-    fn evolve_order(&mut self, event: &AccountEvent) {
-        match event {
-            AccountEvent::OrderPlaced {
-                order_id,
-                ticket,
-                at,
-            } => self.place(*order_id, ticket, *at),
-            AccountEvent::OrderRejected { order_id, at, .. } => self.reject(*order_id, *at),
-            AccountEvent::OrderModified {
-                order_id, from, to, ..
-            } => self.working(*order_id).modify(from, to),
-            AccountEvent::OrderCancelled { order_id, .. }
-            | AccountEvent::OrderExpired { order_id, .. }
-            | AccountEvent::OrderNetted { order_id, .. }
-            | AccountEvent::OrderFilled { order_id, .. } => self.remove_order(*order_id),
-            AccountEvent::OrderTriggered { order_id, .. } => {
-                let order = self.working(*order_id);
-                assert!(
-                    !order.triggered,
-                    "corrupt stream: {order_id} triggered twice"
-                );
-                order.triggered = true;
-            }
-            AccountEvent::AccountOpened { .. }
-            | AccountEvent::FundsAdjusted { .. }
-            | AccountEvent::PositionOpened { .. }
-            | AccountEvent::PositionIncreased { .. }
-            | AccountEvent::PositionReduced { .. }
-            | AccountEvent::PositionClosed { .. }
-            | AccountEvent::ProtectionChanged { .. }
-            | AccountEvent::LeverageChanged { .. }
-            | AccountEvent::ControlsChanged { .. }
-            | AccountEvent::SwapCharged { .. }
-            | AccountEvent::MarginCallRaised { .. }
-            | AccountEvent::MarginCallCleared { .. }
-            | AccountEvent::StopOutStarted { .. }
-            | AccountEvent::StopOutStep { .. }
-            | AccountEvent::StopOutFinished { .. }
-            | AccountEvent::NegativeBalanceCompensated { .. }
-            | AccountEvent::TradingDayStarted { .. }
-            | AccountEvent::DailyLossLimitReached { .. }
-            | AccountEvent::DealBusted { .. }
-            | AccountEvent::DealRepriced { .. } => {
-                unreachable!("invariant: only called with the events of orders")
-            }
         }
     }
 

@@ -6,11 +6,11 @@ use chrono::Duration;
 
 use super::{
     history::Ask,
-    world::{World, take_id, traded_bucket},
+    world::{GROUP, World, take_id, traded_bucket},
 };
 use crate::{
     AccountCommand, Decimal, Instrument,
-    account::{Change, OrderChanges, OrderType, Ticket, TimeInForce},
+    account::{Change, Controls, Limits, OrderChanges, OrderType, Ticket, TimeInForce},
     quote::Side,
 };
 
@@ -20,24 +20,7 @@ impl World {
     pub fn command(&mut self, ask: &Ask) -> Option<AccountCommand> {
         match ask {
             Ask::Place { .. } => self.placing(ask),
-            Ask::Modify { nth, points } => {
-                let order = self.account.orders.get(*nth)?;
-                let point = self.market.instrument(order.ticket.symbol)?.point();
-                let moved = |price: Option<Decimal>| Some(price? + Decimal::from(*points) * point);
-                let shifted =
-                    |price: Option<Decimal>| moved(price).map_or(Change::Keep, Change::Set);
-                let stop_price = moved(order.ticket.stop_price).filter(|_| !order.triggered);
-                Some(AccountCommand::ModifyOrder {
-                    order_id: order.order_id,
-                    changes: Box::new(OrderChanges {
-                        limit_price: moved(order.ticket.limit_price),
-                        stop_price,
-                        stop_loss: shifted(order.ticket.stop_loss),
-                        take_profit: shifted(order.ticket.take_profit),
-                        ..OrderChanges::default()
-                    }),
-                })
-            }
+            Ask::Modify { nth, points } => self.modifying(*nth, *points),
             Ask::Cancel { nth } => Some(AccountCommand::CancelOrder {
                 order_id: self.account.orders.get(*nth)?.order_id,
             }),
@@ -45,7 +28,8 @@ impl World {
                 nth,
                 stop_loss,
                 take_profit,
-            } => self.protecting(*nth, *stop_loss, *take_profit),
+                trailing,
+            } => self.protecting(*nth, *stop_loss, *take_profit, *trailing),
             Ask::Close { nth, steps } => {
                 let position = self.account.positions.get(*nth)?;
                 let terms = self.market.instrument(position.symbol)?;
@@ -56,6 +40,13 @@ impl World {
                     deal_id: take_id(&mut self.next_id).into(),
                 })
             }
+            Ask::CloseBy { nth, other } => self.closing_by(*nth, *other),
+            Ask::CloseAll { symbol, only } => Some(AccountCommand::CloseAll {
+                seed: take_id(&mut self.next_id).into(),
+                symbol: symbol.map(|symbol| Self::symbols()[symbol]),
+                only: *only,
+            }),
+            Ask::Control { .. } => controlling(ask),
             Ask::Adjust { units } => Some(AccountCommand::AdjustFunds {
                 bucket: traded_bucket(self.account.terms?.kind),
                 amount: Decimal::from(*units),
@@ -63,6 +54,39 @@ impl World {
                 by: "history".to_owned(),
             }),
         }
+    }
+
+    fn modifying(&self, nth: usize, points: i64) -> Option<AccountCommand> {
+        let order = self.account.orders.get(nth)?;
+        let point = self.market.instrument(order.ticket.symbol)?.point();
+        let moved = |price: Option<Decimal>| Some(price? + Decimal::from(points) * point);
+        let shifted = |price: Option<Decimal>| moved(price).map_or(Change::Keep, Change::Set);
+        let stop_price = moved(order.ticket.stop_price).filter(|_| !order.triggered);
+        Some(AccountCommand::ModifyOrder {
+            order_id: order.order_id,
+            changes: Box::new(OrderChanges {
+                limit_price: moved(order.ticket.limit_price),
+                stop_price,
+                stop_loss: shifted(order.ticket.stop_loss),
+                take_profit: shifted(order.ticket.take_profit),
+                ..OrderChanges::default()
+            }),
+        })
+    }
+
+    fn closing_by(&mut self, nth: usize, other: usize) -> Option<AccountCommand> {
+        let position = self.account.positions.get(nth)?;
+        let all = self.account.positions.iter();
+        let opposite: Vec<_> = all
+            .filter(|other| other.symbol == position.symbol && other.side != position.side)
+            .collect();
+        let opposite = opposite.get(other % opposite.len().max(1))?;
+        Some(AccountCommand::CloseBy {
+            position_id: position.position_id,
+            opposite_id: opposite.position_id,
+            deal_id: take_id(&mut self.next_id).into(),
+            opposite_deal_id: take_id(&mut self.next_id).into(),
+        })
     }
 
     fn placing(&mut self, ask: &Ask) -> Option<AccountCommand> {
@@ -75,6 +99,7 @@ impl World {
             limit_distance,
             stop_loss,
             take_profit,
+            trailing,
             time_in_force,
             oco_group,
         } = ask
@@ -109,7 +134,7 @@ impl World {
             stop_price,
             stop_loss: stop_loss.map(|points| ray.worse(own, -points)),
             take_profit: take_profit.map(|points| ray.worse(own, points)),
-            trailing_distance: None,
+            trailing_distance: trailing.map(|points| ray.distance(points)),
             time_in_force: *time_in_force,
             expires_at,
             oco_group: oco_group.map(|group| group.to_string().into_boxed_str()),
@@ -128,6 +153,7 @@ impl World {
         nth: usize,
         stop_loss: Option<i64>,
         take_profit: Option<i64>,
+        trailing: Change<i64>,
     ) -> Option<AccountCommand> {
         let position = self.account.positions.get(nth)?;
         let terms = self.market.instrument(position.symbol)?;
@@ -143,9 +169,41 @@ impl World {
             position_id: position.position_id,
             stop_loss: level(stop_loss.map(|points| -points)),
             take_profit: level(take_profit),
-            trailing_distance: Change::Keep,
+            trailing_distance: match trailing {
+                Change::Keep => Change::Keep,
+                Change::Set(points) => Change::Set(ray.distance(points)),
+                Change::Remove => Change::Remove,
+            },
         })
     }
+}
+
+fn controlling(ask: &Ask) -> Option<AccountCommand> {
+    let Ask::Control {
+        state,
+        close_only,
+        grouped,
+        max_steps,
+        max_leverage,
+    } = ask
+    else {
+        return None;
+    };
+    Some(AccountCommand::SetControls {
+        controls: Box::new(Controls {
+            state: *state,
+            close_only: *close_only,
+            group: grouped.then(|| GROUP.into()),
+            limits: Limits {
+                max_volume: max_steps.map(|steps| Decimal::new(steps.into(), 2)),
+                max_leverage: *max_leverage,
+                ..Limits::default()
+            },
+            ..Controls::default()
+        }),
+        reason: None,
+        by: "history".to_owned(),
+    })
 }
 
 /// Prices along the direction in which a side pays more.
@@ -162,8 +220,12 @@ impl Ray {
         }
     }
 
+    fn distance(&self, points: i64) -> Decimal {
+        Decimal::from(points) * self.point
+    }
+
     fn worse(&self, from: Decimal, points: i64) -> Decimal {
-        let by = Decimal::from(points) * self.point;
+        let by = self.distance(points);
         match self.side {
             Side::Buy => from + by,
             Side::Sell => from - by,

@@ -9,9 +9,9 @@ use proptest::{
 
 use crate::{
     Currency,
-    account::{AccountKind, OrderType, TimeInForce},
+    account::{AccountKind, Change, CloseFilter, OrderType, PositionMode, TimeInForce},
     quote::Side,
-    rules::{ConversionRule, LimitFill},
+    rules::{ConversionRule, LimitFill, TradingState},
 };
 
 /// How the account of a history starts.
@@ -19,6 +19,8 @@ use crate::{
 pub struct Opening {
     /// Live or demo.
     pub kind: AccountKind,
+    /// Hedging or netting.
+    pub mode: PositionMode,
     /// Its currency.
     pub currency: Currency,
     /// 1:`leverage`.
@@ -60,6 +62,8 @@ pub enum Ask {
         stop_loss: Option<i64>,
         /// From the order's own price.
         take_profit: Option<i64>,
+        /// How far behind the market its stop loss trails.
+        trailing: Option<i64>,
         /// How long it works.
         time_in_force: TimeInForce,
         /// One of a few groups.
@@ -85,6 +89,8 @@ pub enum Ask {
         stop_loss: Option<i64>,
         /// Take profit.
         take_profit: Option<i64>,
+        /// Trailing distance.
+        trailing: Change<i64>,
     },
     /// Close a position, whole or a number of volume steps.
     Close {
@@ -92,6 +98,33 @@ pub enum Ask {
         nth: usize,
         /// Volume steps; none: all.
         steps: Option<u32>,
+    },
+    /// Close a position by an opposite one.
+    CloseBy {
+        /// Which of those open.
+        nth: usize,
+        /// Which of those opposite to it.
+        other: usize,
+    },
+    /// Close all positions, or those of a kind.
+    CloseAll {
+        /// Which of the world's symbols; none: all.
+        symbol: Option<usize>,
+        /// Those that win or lose alone.
+        only: Option<CloseFilter>,
+    },
+    /// Staff sets flags, limits and group.
+    Control {
+        /// State of the account.
+        state: TradingState,
+        /// Whether it may only be closed.
+        close_only: bool,
+        /// Whether it deals under the terms of the world's one group.
+        grouped: bool,
+        /// Most lots of one order, in volume steps of the first symbol.
+        max_steps: Option<u32>,
+        /// Largest leverage.
+        max_leverage: Option<u32>,
     },
     /// Credit or debit real (demo) money, in whole units.
     Adjust {
@@ -141,6 +174,7 @@ pub fn histories(length: std::ops::Range<usize>) -> impl Strategy<Value = Histor
 fn opening() -> impl Strategy<Value = Opening> {
     let account = (
         select(vec![AccountKind::Live, AccountKind::Demo]),
+        select(vec![PositionMode::Hedging, PositionMode::Netting]),
         select(vec![Currency::USD, Currency::EUR, Currency::JPY]),
         select(vec![30_u32, 100, 500]),
         2_000_i64..60_000,
@@ -154,12 +188,13 @@ fn opening() -> impl Strategy<Value = Opening> {
         select(vec![0_i64, 2]),
     );
     (account, rules).prop_map(|(account, rules)| {
-        let (kind, currency, leverage, funds, bonus) = account;
+        let (kind, mode, currency, leverage, funds, bonus) = account;
         let (limit_fill, conversion, commission_cents, markup_points, slippage_points) = rules;
         // A yen is a hundredth of a dollar, more or less.
         let scale = if currency == Currency::JPY { 100 } else { 1 };
         Opening {
             kind,
+            mode,
             currency,
             leverage,
             funds: funds * scale,
@@ -195,12 +230,56 @@ fn ask() -> impl Strategy<Value = Ask> {
         8 => place(),
         2 => (0_usize..8, -60_i64..60).prop_map(|(nth, points)| Ask::Modify { nth, points }),
         1 => (0_usize..8).prop_map(|nth| Ask::Cancel { nth }),
-        2 => (0_usize..8, of(5_i64..300), of(5_i64..300)).prop_map(
-            |(nth, stop_loss, take_profit)| Ask::Protect { nth, stop_loss, take_profit }
-        ),
+        3 => protect(),
         4 => (0_usize..8, of(1_u32..40)).prop_map(|(nth, steps)| Ask::Close { nth, steps }),
+        2 => (0_usize..8, 0_usize..3).prop_map(|(nth, other)| Ask::CloseBy { nth, other }),
+        1 => close_all(),
+        1 => control(),
         1 => (-500_i64..2_000).prop_map(|units| Ask::Adjust { units }),
     ]
+}
+
+fn protect() -> impl Strategy<Value = Ask> {
+    let trailing = prop_oneof![
+        2 => Just(Change::Keep),
+        2 => (5_i64..200).prop_map(Change::Set),
+        1 => Just(Change::Remove),
+    ];
+    (0_usize..8, of(5_i64..300), of(5_i64..300), trailing).prop_map(
+        |(nth, stop_loss, take_profit, trailing)| Ask::Protect {
+            nth,
+            stop_loss,
+            take_profit,
+            trailing,
+        },
+    )
+}
+
+fn close_all() -> impl Strategy<Value = Ask> {
+    let only = select(vec![CloseFilter::Winners, CloseFilter::Losers]);
+    (of(0..SYMBOLS.len()), of(only)).prop_map(|(symbol, only)| Ask::CloseAll { symbol, only })
+}
+
+/// Mostly permissive: laws that are only tried on refusals prove nothing.
+fn control() -> impl Strategy<Value = Ask> {
+    let state = prop_oneof![
+        8 => Just(TradingState::Active),
+        1 => Just(TradingState::Reducing),
+        1 => Just(TradingState::Halted),
+    ];
+    let limits = (
+        option::weighted(0.2, 50_u32..120),
+        option::weighted(0.3, 20_u32..200),
+    );
+    (state, proptest::bool::weighted(0.1), any::<bool>(), limits).prop_map(
+        |(state, close_only, grouped, (max_steps, max_leverage))| Ask::Control {
+            state,
+            close_only,
+            grouped,
+            max_steps,
+            max_leverage,
+        },
+    )
 }
 
 fn place() -> impl Strategy<Value = Ask> {
@@ -210,7 +289,13 @@ fn place() -> impl Strategy<Value = Ask> {
         order_type(),
         1_u32..120,
     );
-    let prices = (-10_i64..200, -60_i64..60, of(5_i64..250), of(5_i64..250));
+    let prices = (
+        -10_i64..200,
+        -60_i64..60,
+        of(5_i64..250),
+        of(5_i64..250),
+        option::weighted(0.2, 5_i64..200),
+    );
     let life = (
         prop_oneof![
             6 => Just(TimeInForce::Gtc),
@@ -222,7 +307,7 @@ fn place() -> impl Strategy<Value = Ask> {
     );
     (what, prices, life).prop_map(|(what, prices, life)| {
         let (symbol, side, order_type, steps) = what;
-        let (distance, limit_distance, stop_loss, take_profit) = prices;
+        let (distance, limit_distance, stop_loss, take_profit, trailing) = prices;
         let (time_in_force, oco_group) = life;
         Ask::Place {
             symbol,
@@ -233,6 +318,7 @@ fn place() -> impl Strategy<Value = Ask> {
             limit_distance,
             stop_loss,
             take_profit,
+            trailing,
             time_in_force,
             oco_group,
         }

@@ -9,11 +9,14 @@ use super::history::{History, Opening, SYMBOLS, Step};
 use crate::{
     Account, AccountCommand, AccountEvent, ClientId, Currency, Decimal, Market, Quote, Rules,
     Symbol, Timestamp,
-    account::{AccountKind, Bucket, Context, Decision, PositionMode},
-    instrument::{self, Commission, CommissionBasis},
+    account::{AccountKind, Bucket, Context, Decision},
+    instrument::{self, Commission, CommissionBasis, GroupTerms},
     quote::QuoteSource,
-    triggers::{order_trigger, protection_triggers},
+    triggers::{Trigger, order_trigger, protection_triggers},
 };
+
+/// The one group of clients with terms of their own.
+pub(super) const GROUP: &str = "gold";
 
 /// One decision, with all that was known.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +108,13 @@ impl World {
                 minimum: Decimal::ZERO,
                 currency: Some(Currency::USD),
             };
+            let own = GroupTerms {
+                spread_markup: Some(Decimal::from(opening.markup_points + 2)),
+                slippage: Some(Decimal::ONE),
+                max_leverage: Some(200),
+                ..GroupTerms::default()
+            };
+            terms.groups.insert(GROUP.into(), own);
             Arc::new(terms)
         });
         let middles = [
@@ -153,7 +163,7 @@ impl World {
             client_id: ClientId(self.id()),
             number: 100_001,
             kind: opening.kind,
-            mode: PositionMode::Hedging,
+            mode: opening.mode,
             currency: opening.currency,
             leverage: opening.leverage,
         };
@@ -200,7 +210,7 @@ impl World {
     #[must_use]
     pub fn due(&mut self) -> Vec<AccountCommand> {
         let mut due = Vec::new();
-        let (market, at) = (&self.market, self.at);
+        let (market, at, group) = (&self.market, self.at, self.account.group());
         for order in &self.account.orders {
             let order_id = order.order_id;
             if order.is_due(at) {
@@ -209,7 +219,7 @@ impl World {
             }
             let symbol = order.ticket.symbol;
             let nominated = market
-                .instrument(symbol)
+                .terms(symbol, group)
                 .zip(market.quote(symbol))
                 .and_then(|(terms, quote)| Some(order_trigger(order, terms)?.touched_by(quote)));
             if nominated == Some(true) {
@@ -221,21 +231,21 @@ impl World {
             }
         }
         for position in &self.account.positions {
-            let terms = market.instrument(position.symbol);
+            let terms = market.terms(position.symbol, group);
             let Some((terms, quote)) = terms.zip(market.quote(position.symbol)) else {
                 continue;
             };
             let triggers = protection_triggers(position, terms);
-            let both = [triggers.stop_loss, triggers.take_profit];
-            if both
-                .iter()
-                .flatten()
-                .any(|trigger| trigger.touched_by(quote))
-            {
+            let position_id = position.position_id;
+            let touched =
+                |trigger: Option<Trigger>| trigger.is_some_and(|trigger| trigger.touched_by(quote));
+            if touched(triggers.stop_loss) || touched(triggers.take_profit) {
                 due.push(AccountCommand::TriggerProtection {
-                    position_id: position.position_id,
+                    position_id,
                     deal_id: take_id(&mut self.next_id).into(),
                 });
+            } else if touched(triggers.trailing) {
+                due.push(AccountCommand::TrailStop { position_id });
             }
         }
         due

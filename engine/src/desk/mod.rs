@@ -10,6 +10,8 @@ mod calendar;
 #[cfg(test)]
 mod day_tests;
 mod margin_watch;
+#[cfg(test)]
+mod table;
 mod terms;
 #[cfg(test)]
 mod tests;

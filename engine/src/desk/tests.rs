@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use daybook_domain::{
     Account, AccountCommand, AccountEvent, AccountId, Market, Timestamp,
     account::Context,
+    session::trading_day,
     testing::{History, Step, World, histories},
     triggers::{order_trigger, protection_triggers},
 };
@@ -134,15 +135,26 @@ fn left_over(played: &Played) -> Vec<AccountCommand> {
         };
         [trigger, AccountCommand::ExpireOrder { order_id }]
     });
-    let positions = account
-        .positions
-        .iter()
-        .map(|position| AccountCommand::TriggerProtection {
-            position_id: position.position_id,
+    let positions = account.positions.iter().flat_map(|position| {
+        let position_id = position.position_id;
+        let trigger = AccountCommand::TriggerProtection {
+            position_id,
             deal_id: Uuid::nil().into(),
-        });
+        };
+        [trigger, AccountCommand::TrailStop { position_id }]
+    });
+    let evaluate = AccountCommand::Evaluate {
+        seed: Uuid::nil().into(),
+    };
+    let days = account.positions.iter().map(|position| {
+        let day = position.swap_day.and_then(|day| day.succ_opt());
+        let day = day.unwrap_or_else(|| trading_day(position.opened_at));
+        AccountCommand::RollOver { day }
+    });
     orders
         .chain(positions)
+        .chain([evaluate])
+        .chain(days)
         .filter(|command| !account.decide(command, &context).events.is_empty())
         .collect()
 }
@@ -160,8 +172,8 @@ fn levels(played: &Played) -> std::ops::RangeInclusive<usize> {
     let protections = account.positions.iter().flat_map(|position| {
         let instrument = market.instrument(position.symbol).unwrap();
         let triggers = protection_triggers(position, instrument);
-        let both = [triggers.stop_loss, triggers.take_profit];
-        both.into_iter()
+        let all = [triggers.stop_loss, triggers.take_profit, triggers.trailing];
+        all.into_iter()
             .flatten()
             .map(|trigger| (position.symbol, trigger))
     });

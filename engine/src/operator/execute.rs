@@ -1,7 +1,9 @@
 //! One operator's command, executed and answered. The answer is rendered before the commit and
 //! stands in the book beside the facts.
 
-use daybook_domain::{AccountCommand, AccountId, account::Decision};
+use daybook_domain::{
+    AccountCommand, AccountId, DealId, Symbol, account::Decision, instrument::InstrumentChange,
+};
 use daybook_store::{IdempotencyRow, OperatorRequest};
 
 use super::{OperatorCommand, OperatorOutcome};
@@ -10,9 +12,9 @@ use crate::{
     engine::Engine,
     error::EngineError,
     request::{
-        Answer, Correction, CorrectionRequest, IdempotencyRequest, Origin, Outcome, Render, Reply,
-        Request,
+        Answer, Correction, CorrectionRequest, IdempotencyRequest, Origin, Outcome, Render, Request,
     },
+    shard::stored_answer,
     shared::json,
 };
 
@@ -24,6 +26,13 @@ pub(super) fn key_of(request: &OperatorRequest) -> IdempotencyRequest {
         // The identifier stands for one command alone.
         request_hash: [0; 32],
     }
+}
+
+/// What the engine is asked for.
+enum Asked {
+    Terms(Symbol, Box<InstrumentChange>, Option<String>),
+    Correction(CorrectionRequest),
+    Account(AccountId, AccountCommand),
 }
 
 /// Executes a request; the outcome is JSON text.
@@ -38,32 +47,51 @@ pub(super) async fn execute(
         Ok(command) => command,
         Err(error) => return Ok(super::failed(&format!("not a command: {error}"))),
     };
+    let reply = match asked(request, command) {
+        Asked::Terms(symbol, change, reason) => {
+            let row = row_of(request);
+            let told = engine
+                .change_terms(symbol, *change, reason, origin(request), Some(row))
+                .await;
+            return match told {
+                // It was executed before, by a node that could not say so.
+                Err(EngineError::IdempotencyKeyReused) => {
+                    let told = stored_answer(engine.store(), &key_of(request)).await?;
+                    Ok(with_position(told.body, told.position))
+                }
+                told => answer_of_change(told),
+            };
+        }
+        Asked::Correction(correction) => engine.correct(correction).await?,
+        Asked::Account(account_id, command) => {
+            let client_id = deals::owner(engine.store(), account_id).await?;
+            let request = Request {
+                client_id,
+                account_id,
+                command,
+                origin: origin(request),
+                idempotency: Some(key_of(request)),
+                render: render(),
+            };
+            engine.execute(request).await?
+        }
+    };
+    Ok(with_position(reply.body, reply.position))
+}
+
+fn asked(request: &OperatorRequest, command: OperatorCommand) -> Asked {
     let by = request.actor.clone();
     match command {
         OperatorCommand::SetInstrument {
             symbol,
             change,
             reason,
-        } => {
-            let told = engine
-                .change_terms(
-                    symbol,
-                    *change,
-                    reason,
-                    origin(request),
-                    Some(row_of(request)),
-                )
-                .await;
-            return answer_of_change(told);
-        }
+        } => Asked::Terms(symbol, change, reason),
         OperatorCommand::BustDeal {
             account_id,
             deal_id,
             reason,
-        } => {
-            let asked = correction(request, account_id, deal_id, Correction::Bust, reason);
-            engine.correct(asked).await
-        }
+        } => correction(request, (account_id, deal_id), Correction::Bust, reason),
         OperatorCommand::RepriceDeal {
             account_id,
             deal_id,
@@ -71,73 +99,48 @@ pub(super) async fn execute(
             reason,
         } => {
             let repriced = Correction::Reprice(price);
-            let asked = correction(request, account_id, deal_id, repriced, reason);
-            engine.correct(asked).await
+            correction(request, (account_id, deal_id), repriced, reason)
         }
         OperatorCommand::SetControls {
             account_id,
             controls,
             reason,
-        } => {
-            let asked = AccountCommand::SetControls {
+        } => Asked::Account(
+            account_id,
+            AccountCommand::SetControls {
                 controls,
                 reason,
                 by,
-            };
-            on_account(engine, request, account_id, asked).await
-        }
+            },
+        ),
         OperatorCommand::ChangeLeverage {
             account_id,
             leverage,
-        } => {
-            let asked = AccountCommand::ChangeLeverage { leverage, by };
-            on_account(engine, request, account_id, asked).await
-        }
+        } => Asked::Account(account_id, AccountCommand::ChangeLeverage { leverage, by }),
         OperatorCommand::AdjustFunds {
             account_id,
             bucket,
             amount,
             notes,
-        } => {
-            let asked = AccountCommand::AdjustFunds {
+        } => Asked::Account(
+            account_id,
+            AccountCommand::AdjustFunds {
                 bucket,
                 amount,
                 notes,
                 by,
-            };
-            on_account(engine, request, account_id, asked).await
-        }
+            },
+        ),
     }
-    .map(|reply| with_position(reply.body, reply.position))
-}
-
-async fn on_account(
-    engine: &Engine,
-    request: &OperatorRequest,
-    account_id: AccountId,
-    command: AccountCommand,
-) -> Result<Reply, EngineError> {
-    let client_id = deals::owner(engine.store(), account_id).await?;
-    engine
-        .execute(Request {
-            client_id,
-            account_id,
-            command,
-            origin: origin(request),
-            idempotency: Some(key_of(request)),
-            render: render(),
-        })
-        .await
 }
 
 fn correction(
     request: &OperatorRequest,
-    account_id: AccountId,
-    deal_id: daybook_domain::DealId,
+    (account_id, deal_id): (AccountId, DealId),
     correction: Correction,
     reason: String,
-) -> CorrectionRequest {
-    CorrectionRequest {
+) -> Asked {
+    Asked::Correction(CorrectionRequest {
         account_id,
         deal_id,
         correction,
@@ -145,7 +148,7 @@ fn correction(
         origin: origin(request),
         idempotency: Some(key_of(request)),
         render: render(),
-    }
+    })
 }
 
 fn origin(request: &OperatorRequest) -> Origin {

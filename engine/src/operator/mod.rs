@@ -61,9 +61,8 @@ pub(crate) async fn run(engine: Weak<Inner>, store: Store, mut stop: watch::Rece
                 serve(&Engine::of(inner), &store, &request).await;
             }
             Ok(None) => {
-                // An error means that nobody can tell us any more.
                 tokio::select! {
-                    _ = stop.changed() => {}
+                    told = stop.changed() => if told.is_err() { return },
                     () = tokio::time::sleep(POLL) => {}
                 }
             }
@@ -80,7 +79,10 @@ async fn serve(engine: &Engine, store: &Store, request: &OperatorRequest) {
     let outcome = match execute::execute(engine, request).await {
         Ok(outcome) => outcome,
         // Another node may execute it, now or when the book is there again.
-        Err(EngineError::NotLeader) => return give_back(store, request).await,
+        Err(EngineError::NotLeader) => {
+            give_back(store, request).await;
+            return tokio::time::sleep(POLL).await;
+        }
         Err(error) => failed(&detail(&error)),
     };
     for _ in 0..TRIES {

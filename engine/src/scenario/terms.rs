@@ -95,7 +95,7 @@ fn groups(
     symbol: Symbol,
     terms: &InstrumentIn,
 ) -> Result<BTreeMap<Box<str>, GroupTerms>, ScenarioError> {
-    let own = |name: &Box<str>, terms: &GroupIn| {
+    let own = |name: &str, terms: &GroupIn| {
         let commission = terms.commission_rate;
         let commission = commission.map(|rate| self::commission(symbol, Some(rate)));
         let terms = GroupTerms {
@@ -106,7 +106,7 @@ fn groups(
             swap_short: number(terms.swap_short),
             max_leverage: terms.max_leverage,
         };
-        Ok((name.clone(), terms))
+        Ok((name.into(), terms))
     };
     let groups = terms.groups.iter();
     groups.map(|(name, terms)| own(name, terms)).collect()

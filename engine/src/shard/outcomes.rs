@@ -63,7 +63,9 @@ impl Shard {
         if seat.gate == Gate::Draining {
             return;
         }
+        let was_quarantined = seat.gate == Gate::Quarantined;
         seat.gate = Gate::Draining;
+        self.clerk.quarantined -= usize::from(was_quarantined);
         self.desk.unseat(account_id);
         metrics::counter!("daybook_engine_reloads_total").increment(1);
     }

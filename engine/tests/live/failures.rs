@@ -264,3 +264,54 @@ async fn an_answer_that_cannot_be_rendered_harms_nobody() {
     assert_eq!(live.positions.len(), 2);
     assert_eq!(live, rig.replayed(trader).await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_on_which_deciding_panics_is_quarantined_and_the_others_go_on() {
+    let mut rig = Rig::start(config()).await;
+    rig.quote("EURUSD", "1.10000", "1.10010").await;
+    let guarded = || Ticket {
+        stop_loss: Some(decimal("1.09500")),
+        ..ticket("EURUSD", Side::Buy, "0.10")
+    };
+    let (bad, good) = (rig.trader().await, rig.trader().await);
+    for trader in [bad, good] {
+        assert_eq!(rig.execute(trader, place(guarded())).await.code(), "ok");
+    }
+    let store = rig.store.clone();
+    eventually("the last rollover is noted", || async {
+        store.rolled_through().await.unwrap().is_some()
+    })
+    .await;
+    rig.engine.shutdown().await;
+    // A state that no events lead to: the night's swap does not fit on it any more.
+    let spoil = format!(
+        "update snapshots set state = jsonb_set(state::jsonb, '{{positions,0,swap}}', \
+         to_jsonb('-79228162514264337593543950335'::text))::text \
+         where aggregate_id = '{}'",
+        bad.account_id
+    );
+    rig.sql(&spoil).await;
+    rig.sql("delete from rollovers").await;
+    let opened = "jsonb_set(state::jsonb, '{positions,0,opened_at}', '\"2026-07-01T12:00:00Z\"')";
+    rig.sql(&format!(
+        "update snapshots set state = ({opened})::text where aggregate_id = '{}'",
+        bad.account_id
+    ))
+    .await;
+    rig.restart().await;
+    let answer = rig.ask(bad, buy("0.01"), None).await;
+    assert!(matches!(answer, Err(EngineError::Corrupt(_))), "{answer:?}");
+    rig.quote("EURUSD", "1.09000", "1.09010").await;
+    assert!(rig.live(good).await.positions.is_empty());
+    let answer = rig.ask(bad, buy("0.01"), None).await;
+    assert!(matches!(answer, Err(EngineError::Corrupt(_))), "{answer:?}");
+    let failed = tokio::time::timeout(Duration::from_millis(50), rig.engine.failed());
+    assert!(failed.await.is_err(), "the node goes on");
+    // The book never was spoilt: without the snapshot the account is back.
+    rig.engine.shutdown().await;
+    rig.sql("delete from snapshots").await;
+    rig.restart().await;
+    rig.quote("EURUSD", "1.09000", "1.09010").await;
+    assert!(rig.live(bad).await.positions.is_empty());
+    assert_eq!(rig.live(bad).await, rig.replayed(bad).await);
+}

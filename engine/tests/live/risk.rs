@@ -36,11 +36,11 @@ async fn told(rig: &Rig, trader: Trader) -> Vec<&'static str> {
 }
 
 fn swaps(events: &[AccountEvent]) -> Vec<(String, String)> {
-    let charges = events.iter().filter_map(|event| match event {
-        AccountEvent::SwapCharged { charge, .. } => {
-            Some((charge.day.to_string(), charge.amount.to_string()))
-        }
-        _ => None,
+    let charges = events.iter().filter_map(|event| {
+        let AccountEvent::SwapCharged { charge, .. } = event else {
+            return None;
+        };
+        Some((charge.day.to_string(), charge.amount.to_string()))
     });
     charges.collect()
 }

@@ -7,6 +7,7 @@ mod appending;
 mod guarding;
 mod interop;
 mod leading;
+mod operating;
 mod outages;
 mod reading;
 mod refusing;

@@ -57,6 +57,8 @@ pub(super) struct Course<'a> {
 pub(super) struct Open {
     /// Unrealised profit and accrued swap, rounded.
     pub(super) value: Decimal,
+    /// Its margin by itself.
+    pub(super) margin: Decimal,
     /// Whether its market can be dealt on now.
     pub(super) closable: bool,
 }
@@ -81,10 +83,12 @@ impl<'a> Course<'a> {
     fn begin(book: &Book<'a>, seed: DealId) -> Option<Self> {
         let Context { market, rules, .. } = book.context;
         let (currency, group) = (book.terms.currency, book.account.group());
+        let leverage = book.leverage();
         let values = book.account.positions.iter().map(|position| {
             let instrument = book.instrument(position.symbol).ok()?;
             Some(Open {
                 value: profit::unrealised(position, currency, group, market, rules)?,
+                margin: margin::position_margin(position, leverage, currency),
                 closable: book.dealable(instrument).is_ok(),
             })
         });
@@ -185,7 +189,7 @@ impl<'a> Course<'a> {
             };
             self.tell(AccountEvent::DailyLossLimitReached {
                 limit,
-                loss: day.equity + day.flows - standing.equity,
+                loss: (day.equity + day.flows).saturating_sub(standing.equity),
                 until,
                 at,
             });
@@ -267,7 +271,11 @@ impl<'a> Course<'a> {
             self.open.remove(index);
             return;
         }
-        let left = self.book().value_of(index);
+        let book = self.book();
+        let (left, leverage) = (book.value_of(index), book.leverage());
+        let position = &self.account.positions[index];
+        let margin = margin::position_margin(position, leverage, self.terms.currency);
+        self.open[index].margin = margin;
         match left {
             Some(value) => self.open[index].value = value,
             // What was valued whole fits in part; should it not, it is left alone.

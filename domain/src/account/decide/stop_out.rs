@@ -91,9 +91,7 @@ impl Course<'_> {
     fn choose(&self) -> Option<usize> {
         let closable = (0..self.open.len()).filter(|index| self.open[*index].closable);
         let position = |index: usize| &self.account.positions[index];
-        let leverage = self.book().leverage();
-        let margin =
-            |index| margin::position_margin(position(index), leverage, self.terms.currency);
+        let margin = |index: usize| self.open[index].margin;
         match self.context.rules.stop_out {
             StopOutRule::Off => None,
             StopOutRule::Mt5 => closable.min_by_key(|index| self.open[*index].value),
