@@ -210,7 +210,7 @@ fn malformed_orders() -> Vec<(String, u16, &'static str)> {
         (order(r#","volume":1e2"#), "invalid_value"),
         (tiny, "invalid_value"),
         (sized(r#","limitPrice":"1""#), "invalid_order"),
-        (sized(r#","trailingDistance":"1""#), "invalid_value"),
+        (sized(r#","trailingDistance":"0""#), "invalid_value"),
         (sized("").replace("EURUSD", "NOSUCH"), "unknown_symbol"),
     ];
     let cases = cases.into_iter().map(|(body, code)| (body, 400, code));

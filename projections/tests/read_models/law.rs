@@ -6,7 +6,7 @@ use daybook_domain::{
     AccountEvent, Decimal,
     account::{AccountKind, Order},
 };
-use daybook_projections::{OrderRow, OrderStatus, Page};
+use daybook_projections::{DealKind, OrderRow, OrderStatus, Page};
 
 use crate::support::{Book, world::Trader};
 
@@ -38,18 +38,33 @@ fn assert_every_event_happened(book: &Book) {
     let happened: BTreeSet<_> = histories.map(AccountEvent::event_type).collect();
     let all = [
         "AccountOpened",
+        "ControlsChanged",
+        "DailyLossLimitReached",
+        "DealBusted",
+        "DealRepriced",
         "FundsAdjusted",
+        "LeverageChanged",
+        "MarginCallCleared",
+        "MarginCallRaised",
+        "NegativeBalanceCompensated",
         "OrderCancelled",
         "OrderExpired",
         "OrderFilled",
         "OrderModified",
+        "OrderNetted",
         "OrderPlaced",
         "OrderRejected",
         "OrderTriggered",
         "PositionClosed",
+        "PositionIncreased",
         "PositionOpened",
         "PositionReduced",
         "ProtectionChanged",
+        "StopOutFinished",
+        "StopOutStarted",
+        "StopOutStep",
+        "SwapCharged",
+        "TradingDayStarted",
     ];
     assert_eq!(happened, BTreeSet::from(all));
 }
@@ -65,8 +80,11 @@ async fn assert_account(book: &Book, trader: &Trader) {
     assert_eq!(row.funds, trader.account.funds);
     assert_eq!(row.sequence, trader.history.len() as i64);
     let own = book.reads.accounts_of(trader.client_id).await.unwrap();
-    assert_eq!(own.len(), 2);
-    assert!(own[0].number < own[1].number, "oldest first");
+    assert_eq!(own.len(), 3);
+    assert!(own.is_sorted_by_key(|row| row.number), "oldest first");
+    assert_eq!(row.controls, *trader.account.controls());
+    assert_eq!(row.margin_called, trader.account.risk.margin_called);
+    assert_eq!(Some(row.effective_leverage()), trader.account.leverage());
     assert!(own.contains(&row));
 }
 
@@ -142,7 +160,9 @@ fn status_after(event: &AccountEvent) -> Option<(daybook_domain::OrderId, OrderS
         AccountEvent::OrderRejected { order_id, .. } => Some((*order_id, OrderStatus::Rejected)),
         AccountEvent::OrderCancelled { order_id, .. } => Some((*order_id, OrderStatus::Cancelled)),
         AccountEvent::OrderExpired { order_id, .. } => Some((*order_id, OrderStatus::Expired)),
-        AccountEvent::OrderFilled { order_id, .. } => Some((*order_id, OrderStatus::Filled)),
+        AccountEvent::OrderFilled { order_id, .. } | AccountEvent::OrderNetted { order_id, .. } => {
+            Some((*order_id, OrderStatus::Filled))
+        }
         AccountEvent::AccountOpened { .. }
         | AccountEvent::FundsAdjusted { .. }
         | AccountEvent::PositionOpened { .. }
@@ -150,7 +170,6 @@ fn status_after(event: &AccountEvent) -> Option<(daybook_domain::OrderId, OrderS
         | AccountEvent::PositionClosed { .. }
         | AccountEvent::ProtectionChanged { .. }
         | AccountEvent::PositionIncreased { .. }
-        | AccountEvent::OrderNetted { .. }
         | AccountEvent::LeverageChanged { .. }
         | AccountEvent::ControlsChanged { .. }
         | AccountEvent::SwapCharged { .. }
@@ -181,19 +200,33 @@ async fn assert_deals(book: &Book, trader: &Trader) {
         .sum();
     let paid: Decimal = trader.history.iter().map(paid_in).sum();
     assert_eq!(paid + made, trader.account.funds.balance());
+    let corrections = trader.history.iter().filter(|event| corrected(event));
+    let told = deals.items.iter().filter(|row| row.kind != DealKind::Deal);
+    assert_eq!(told.count(), corrections.count());
     for deal in &deals.items {
-        assert_eq!(deal.order_id.is_some(), deal.reason.is_none());
+        assert!(deal.order_id.is_some() || deal.reason.is_some());
+        assert_eq!(deal.note.is_some(), deal.kind != DealKind::Deal);
         assert_eq!(deal.stream, format!("account-{}", trader.account_id));
         let index = usize::try_from(deal.sequence - 1).unwrap();
         assert_eq!(trader.history[index].at(), deal.at);
-        let found = book.reads.deal(deal.deal_id).await.unwrap();
-        assert_eq!(found.as_ref(), Some(deal));
+        let found = book.reads.deal(deal.deal_id).await.unwrap().unwrap();
+        assert!(deal.kind != DealKind::Deal || found == *deal);
+        assert_eq!((found.symbol, found.side), (deal.symbol, deal.side));
     }
 }
 
+fn corrected(event: &AccountEvent) -> bool {
+    matches!(
+        event,
+        AccountEvent::DealBusted { .. } | AccountEvent::DealRepriced { .. }
+    )
+}
+
 fn paid_in(event: &AccountEvent) -> Decimal {
-    if let AccountEvent::FundsAdjusted { amount, .. } = event {
-        *amount
+    if let AccountEvent::FundsAdjusted { funds, .. }
+    | AccountEvent::NegativeBalanceCompensated { funds, .. } = event
+    {
+        funds.total()
     } else {
         Decimal::ZERO
     }

@@ -2,17 +2,23 @@
 
 mod auth;
 mod bad_input;
+mod closing;
 mod conventions;
 mod history;
 mod idempotency;
 mod market;
 mod me;
+mod netting;
+mod operators;
 mod orders;
 mod pagination;
 mod pending;
 mod positions;
+mod preview;
 mod private_channel;
 mod reads;
 mod refusals;
+mod risk;
 mod shapes;
 mod stream;
+mod trailing;

@@ -20,8 +20,9 @@ const POSITION: &str = "positionId symbol side volume openPrice openTime stopLos
     trailingDistance currentPrice unrealised swap commission usedMargin";
 const ORDER: &str =
     "orderId symbol side type status volume limitPrice stopPrice stopLoss takeProfit
-    timeInForce expiresAt clientOrderId createdAt updatedAt";
-const DEAL: &str = "dealId orderId positionId symbol side volume price realised commission swap
+    trailingDistance timeInForce expiresAt clientOrderId createdAt updatedAt";
+const DEAL: &str =
+    "kind dealId orderId positionId symbol side volume price realised commission swap
     reason time";
 const RECEIPT: &str =
     "dealId quoteBid quoteAsk quoteAt source spreadMarkup slippage price commission
@@ -77,6 +78,6 @@ async fn items_have_the_documented_fields() {
     let closed = trader.http.post(&close, &json!({})).await.expecting(200);
     has_fields(
         &closed.json(),
-        "dealId closedVolume price realised remainingVolume",
+        "dealId positionId closedVolume price realised remainingVolume",
     );
 }

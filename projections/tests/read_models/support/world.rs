@@ -2,6 +2,7 @@
 //! domain itself, so that every history could have happened.
 
 mod dice;
+mod staff;
 mod wish;
 
 use std::sync::Arc;
@@ -63,6 +64,7 @@ impl World {
             sessions: SessionRule::Always,
             max_quote_age_ms: None,
             orders_max: 8,
+            daily_loss_limit: Some(Decimal::from(6_000)),
             ..Rules::default()
         };
         let mut world = Self {
@@ -99,8 +101,18 @@ impl World {
             if self.dice.one_in(60) {
                 return self.touch_client();
             }
+            if self.dice.one_in(250) {
+                let night = self.night();
+                if !night.is_empty() {
+                    return night;
+                }
+            }
             let trader = self.dice.index(self.traders.len());
-            let commands = self.commands(trader, index);
+            let mut commands = self.commands(trader, index);
+            // What the new prices, or the deal just made, lead to.
+            commands.push(AccountCommand::Evaluate {
+                seed: DealId(self.id()),
+            });
             let events = self.decide(trader, &commands);
             if !events.is_empty() {
                 let id = self.traders[trader].account_id.to_string();
@@ -128,6 +140,10 @@ impl World {
     fn tick(&mut self, index: usize) {
         let mid = &mut self.mids[index];
         *mid += self.dice.below(*mid / 500) - *mid / 1_000;
+        if self.dice.one_in(300) {
+            // News.
+            *mid += self.dice.below(*mid / 4) - *mid / 8;
+        }
         let instrument = instrument(&self.market, index);
         let digits = instrument.digits;
         let quote = Quote {
@@ -152,11 +168,13 @@ impl World {
         };
         self.clients.push(client_id);
         let mut appends = vec![client_append(client_id, &registered)];
+        use PositionMode::{Hedging, Netting};
         let kinds = [
-            (AccountKind::Demo, Bucket::Demo, Currency::USD),
-            (AccountKind::Live, Bucket::Real, Currency::EUR),
+            (AccountKind::Demo, Hedging, Bucket::Demo, Currency::USD),
+            (AccountKind::Live, Hedging, Bucket::Real, Currency::EUR),
+            (AccountKind::Demo, Netting, Bucket::Demo, Currency::USD),
         ];
-        for (kind, bucket, currency) in kinds {
+        for (kind, mode, bucket, currency) in kinds {
             let account_id = AccountId(self.id());
             let number = 100_001 + self.traders.len() as u64;
             self.traders.push(Trader {
@@ -169,7 +187,7 @@ impl World {
                 client_id,
                 number,
                 kind,
-                mode: PositionMode::Hedging,
+                mode,
                 currency,
                 leverage: 100,
             };
@@ -204,6 +222,22 @@ impl World {
         vec![client_append(client_id, &event)]
     }
 
+    /// A day goes by, and with it a rollover of every account.
+    fn night(&mut self) -> Vec<Append> {
+        let day = self.now.date_naive();
+        self.now += Duration::days(1);
+        (0..SYMBOLS.len()).for_each(|index| self.tick(index));
+        let mut appends = Vec::new();
+        for trader in 0..self.traders.len() {
+            let events = self.decide(trader, &[AccountCommand::RollOver { day }]);
+            if !events.is_empty() {
+                let id = self.traders[trader].account_id.to_string();
+                appends.push(append("account", id, events));
+            }
+        }
+        appends
+    }
+
     /// What the market does to an account's orders and positions, then what its owner does.
     fn commands(&mut self, trader: usize, index: usize) -> Vec<AccountCommand> {
         let quote = *self.market.quote(symbol(index)).unwrap();
@@ -233,6 +267,10 @@ impl World {
             .filter(|position| position.symbol == quote.symbol)
         {
             let levels = triggers::protection_triggers(position, &instrument);
+            if touched(levels.trailing, &quote) {
+                let position_id = position.position_id;
+                commands.push(AccountCommand::TrailStop { position_id });
+            }
             if touched(levels.stop_loss, &quote) || touched(levels.take_profit, &quote) {
                 commands.push(AccountCommand::TriggerProtection {
                     position_id: position.position_id,
@@ -241,7 +279,12 @@ impl World {
             }
         }
         if commands.is_empty() {
-            commands.push(self.wish(&orders, &positions, &quote));
+            let wish = match self.dice.below(25) {
+                0 => self.staff(trader),
+                _ => None,
+            };
+            let wish = wish.unwrap_or_else(|| self.wish(&orders, &positions, &quote));
+            commands.push(wish);
         }
         commands
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use chrono::Duration;
 use daybook_domain::{
     AccountCommand, DealId, Decimal, Instrument, OrderId, PositionId, Quote, Symbol,
-    account::{Bucket, Change, Order, OrderChanges, OrderType, Position, Ticket, TimeInForce},
+    account::{
+        Bucket, Change, CloseFilter, Order, OrderChanges, OrderType, Position, Ticket, TimeInForce,
+    },
     quote::Side,
 };
 
@@ -20,7 +22,7 @@ impl World {
     ) -> AccountCommand {
         let any_order = orders.get(self.dice.index(orders.len().max(1)));
         let any_position = positions.get(self.dice.index(positions.len().max(1)));
-        match (self.dice.below(12), any_order, any_position) {
+        match (self.dice.below(14), any_order, any_position) {
             (0, Some(order), _) => AccountCommand::CancelOrder {
                 order_id: order.order_id,
             },
@@ -34,6 +36,12 @@ impl World {
                     Decimal::new(cents, 2),
                 )
             }
+            (7, _, Some(position)) => self.close_by(position, positions),
+            (8, ..) if self.dice.one_in(4) => AccountCommand::CloseAll {
+                seed: DealId(self.id()),
+                symbol: self.dice.one_in(2).then_some(quote.symbol),
+                only: self.dice.pick(&[None, Some(CloseFilter::Losers)]),
+            },
             _otherwise => self.order(quote),
         }
     }
@@ -67,7 +75,23 @@ impl World {
             position_id: position.position_id,
             stop_loss: Change::Set(stop_loss),
             take_profit: self.dice.pick(&[Change::Set(take_profit), Change::Remove]),
-            trailing_distance: Change::Keep,
+            trailing_distance: self
+                .dice
+                .pick(&[Change::Keep, Change::Set(away), Change::Remove]),
+        }
+    }
+
+    /// By its opposite, or whatever else there is: then a rule refuses.
+    fn close_by(&mut self, position: &Position, all: &[Position]) -> AccountCommand {
+        let mut opposites = all
+            .iter()
+            .filter(|other| other.symbol == position.symbol && other.side != position.side);
+        let opposite = opposites.next().unwrap_or(position);
+        AccountCommand::CloseBy {
+            position_id: position.position_id,
+            opposite_id: opposite.position_id,
+            deal_id: DealId(self.id()),
+            opposite_deal_id: DealId(self.id()),
         }
     }
 
@@ -123,7 +147,7 @@ impl World {
             stop_price,
             stop_loss: None,
             take_profit: None,
-            trailing_distance: None,
+            trailing_distance: self.dice.one_in(8).then_some(away),
             time_in_force,
             expires_at: dated.then(|| self.now + Duration::seconds(30)),
             oco_group: None,
@@ -145,6 +169,10 @@ impl World {
     fn volume(&mut self) -> Decimal {
         if self.dice.one_in(15) {
             return Decimal::from(90);
+        }
+        if self.dice.one_in(12) {
+            // All of a new account's money, more or less.
+            return Decimal::new(self.dice.below(500) + 300, 2);
         }
         Decimal::new(self.dice.below(30) + 1, 2)
     }
