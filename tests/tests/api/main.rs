@@ -15,4 +15,5 @@ mod private_channel;
 mod reads;
 mod refusals;
 mod shapes;
+mod sockets;
 mod stream;
