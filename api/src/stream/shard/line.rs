@@ -88,12 +88,16 @@ impl Line {
         ready.then(|| (Rc::clone(&state.audience), state.mark))
     }
 
+    pub(super) fn mark(&self) -> u64 {
+        self.state.borrow().mark
+    }
+
     pub(super) fn set_mark(&self, mark: u64) {
         self.state.borrow_mut().mark = mark;
     }
 
-    pub(super) fn set_audience(&self, audience: Rc<Audience>) -> Rc<Audience> {
-        std::mem::replace(&mut self.state.borrow_mut().audience, audience)
+    pub(super) fn set_audience(&self, audience: Rc<Audience>) {
+        self.state.borrow_mut().audience = audience;
     }
 
     /// No more quotes and pings: what is written next is the last.
@@ -112,7 +116,7 @@ impl Line {
     /// Writes whole frames: now, or behind what waits already.
     pub(super) fn write(&self, frames: &[u8]) {
         let mut state = self.state.borrow_mut();
-        if state.over.is_some() {
+        if state.over.is_some() || frames.is_empty() {
             return;
         }
         let sent = if state.unsent.is_empty() {

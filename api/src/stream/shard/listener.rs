@@ -64,6 +64,8 @@ impl Shard {
                 close(line, &mut socket, CloseCode::Away);
             }
             match hear(line, &mut socket) {
+                // Nothing follows a close frame, answers included.
+                Heard::Text(_) if closed => {}
                 Heard::Text(text) => {
                     for reply in self.obey(line, app, &text) {
                         say(line, &mut socket, reply);

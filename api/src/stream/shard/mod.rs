@@ -231,20 +231,14 @@ impl Shard {
         let shard = Rc::clone(self);
         spawn_local(async move {
             let over = shard.listen(&line, &app, raw.read, &symbols, unknown).await;
-            shard.forget(place, &line);
+            shard.lines.borrow_mut().remove(place);
+            shard.left.notify_one();
             drop(permit);
             if over != line::Over::Gone {
                 let reason = [("reason", over.as_str())];
                 metrics::counter!("daybook_sockets_dropped_total", &reason).increment(1);
             }
         });
-    }
-
-    fn forget(&self, place: usize, line: &Line) {
-        self.lines.borrow_mut().remove(place);
-        let nothing = self.audience(Audience::default());
-        self.disband(&line.set_audience(nothing));
-        self.left.notify_one();
     }
 
     /// The one audience of these symbols.
@@ -258,14 +252,6 @@ impl Shard {
         audience
     }
 
-    /// Forgets an audience that a line has left, where it was the last.
-    fn disband(&self, audience: &Rc<Audience>) {
-        // Two are ours: the one given, and the set's.
-        if Rc::strong_count(audience) <= 2 {
-            self.audiences.borrow_mut().remove(audience);
-        }
-    }
-
     /// Listens to these too, and sends the last quote of each at once.
     fn add(&self, line: &Line, symbols: &[u32]) {
         let old = line.audience();
@@ -277,23 +263,22 @@ impl Shard {
         if new.is_empty() {
             return;
         }
-        self.serve(line);
+        // What it is owed of the others first: its mark holds for all of its symbols.
         let mut frames = Vec::new();
         let board = self.board.borrow();
-        let tally = board.compose_last(&Audience::of(&new), &mut frames);
+        let owed = board.compose(&old, line.mark(), &mut frames);
+        let last = board.compose_last(&Audience::of(&new), &mut frames);
+        line.set_mark(board.end());
         drop(board);
         line.set_audience(self.audience(old.with(&new)));
-        self.disband(&old);
-        if tally.delivered > 0 {
-            line.write(&frames);
-            self.delivered.increment(tally.delivered);
-        }
+        line.write(&frames);
+        self.delivered.increment(owed.delivered + last.delivered);
+        self.conflated.increment(owed.conflated);
     }
 
     fn remove(&self, line: &Line, symbols: &[u32]) {
         let old = line.audience();
         line.set_audience(self.audience(old.without(symbols)));
-        self.disband(&old);
     }
 
     async fn beat(self: Rc<Self>) {
@@ -302,6 +287,10 @@ impl Shard {
         let ping = bytes_of(Frame::ping(Vec::new()));
         loop {
             ticks.tick().await;
+            // Those that nobody is in any more.
+            self.audiences
+                .borrow_mut()
+                .retain(|audience| Rc::strong_count(audience) > 1);
             let now = Instant::now();
             for (_, line) in self.lines.borrow().iter() {
                 line.beat(now, &ping);
