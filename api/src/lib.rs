@@ -27,6 +27,7 @@ pub use config::{ApiConfig, Limits, Network};
 pub use problem::{ErrorEntry, error_catalogue};
 pub use serve::{install_metrics, metrics_router, serve};
 pub use state::ApiState;
+pub use stream::sockets::{Sockets, SocketsConfig};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;

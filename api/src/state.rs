@@ -9,7 +9,7 @@ use daybook_relay::{Candles, Hub};
 use daybook_store::Store;
 use tokio::sync::watch;
 
-use crate::config::ApiConfig;
+use crate::{config::ApiConfig, stream::sockets::Sockets};
 
 /// Handles on everything else, made by the composition root.
 #[derive(Clone)]
@@ -20,6 +20,8 @@ pub struct ApiState {
     pub reads: Reads,
     /// Newest quotes.
     pub hub: Hub,
+    /// WebSockets and streams of events.
+    pub sockets: Sockets,
     /// Candles.
     pub candles: Candles,
     /// The engine while this node is the leader; none on a standby, whose commands answer 503

@@ -1,21 +1,26 @@
 //! Fans quotes out to any number of listeners. Holds one message per symbol, encoded once and
 //! shared as bytes; a listener that lags finds the newest message of each symbol and never a queue.
 //!
-//! Subscribing to a symbol that nobody ever quotes costs a slot for good: callers check names.
+//! Quotes come from one publisher, whose order is the order of their numbers. Subscribing to a
+//! symbol that nobody ever quotes costs a slot for good: callers check names.
 
 use std::{
     collections::HashMap,
-    fmt::Write as _,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use bytes::Bytes;
-use chrono::SecondsFormat;
+use chrono::Utc;
 use daybook_domain::{Quote, Symbol};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
+
+use crate::{
+    quote_message::QuoteMessage,
+    subscription::{Ear, HubSubscription},
+    tap::{Tap, Waiting},
+};
 
 /// Where the quotes come from at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,32 +55,50 @@ pub struct Hub {
 }
 
 struct Inner {
+    /// Tells the numbers of this process' quotes from those of an earlier one.
+    run: String,
     slots: RwLock<HashMap<Symbol, Arc<Slot>>>,
+    taps: RwLock<Vec<Weak<Waiting>>>,
     sequence: AtomicU64,
     listeners: AtomicU64,
     status: watch::Sender<FeedStatus>,
 }
 
 /// One symbol: its newest message, and the listeners to wake.
-#[derive(Default)]
-struct Slot {
+pub(crate) struct Slot {
+    /// The symbol's number: small, and the same for the hub's whole life.
+    pub(crate) number: u32,
     state: Mutex<SlotState>,
 }
 
 #[derive(Default)]
 struct SlotState {
     latest: Option<Published>,
-    listeners: HashMap<u64, Arc<Notify>>,
+    listeners: HashMap<u64, Arc<Ear>>,
 }
 
 #[derive(Clone)]
 struct Published {
-    sequence: u64,
     quote: Quote,
-    message: Bytes,
+    message: QuoteMessage,
 }
 
 impl Slot {
+    /// From now on the ear hears of the symbol: at once the last quote numbered above `after`.
+    pub(crate) fn listen(&self, id: u64, ear: &Arc<Ear>, after: u64) {
+        let mut state = self.lock();
+        state.listeners.insert(id, Arc::clone(ear));
+        if let Some(latest) = &state.latest
+            && latest.message.sequence() > after
+        {
+            ear.put(self.number, latest.message.clone());
+        }
+    }
+
+    pub(crate) fn forget(&self, id: u64) {
+        self.lock().listeners.remove(&id);
+    }
+
     /// A panic elsewhere cannot leave a slot half-written: each change is one assignment.
     fn lock(&self) -> MutexGuard<'_, SlotState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -94,7 +117,9 @@ impl Hub {
     pub fn new() -> Self {
         let (status, _) = watch::channel(FeedStatus::Stale);
         let inner = Inner {
+            run: format!("{:x}", Utc::now().timestamp_micros()),
             slots: RwLock::default(),
+            taps: RwLock::default(),
             sequence: AtomicU64::new(0),
             listeners: AtomicU64::new(0),
             status,
@@ -110,14 +135,20 @@ impl Hub {
         let mut state = slot.lock();
         // Taken under the slot's lock, so that a symbol's numbers rise in the order of its quotes.
         let sequence = self.inner.sequence.fetch_add(1, Ordering::Relaxed) + 1;
-        state.latest = Some(Published {
-            sequence,
-            quote: *quote,
-            message: encode(quote, sequence),
-        });
-        for listener in state.listeners.values() {
-            listener.notify_one();
+        let message = QuoteMessage::encode(quote, sequence);
+        for ear in state.listeners.values() {
+            ear.put(slot.number, message.clone());
         }
+        let taps = self.inner.taps.read();
+        for tap in taps.unwrap_or_else(PoisonError::into_inner).iter() {
+            if let Some(waiting) = tap.upgrade() {
+                waiting.put(slot.number, message.clone());
+            }
+        }
+        state.latest = Some(Published {
+            quote: *quote,
+            message,
+        });
     }
 
     /// The newest quote of a symbol, however old.
@@ -135,14 +166,60 @@ impl Hub {
     /// Listens to `symbols`: the last quote of each at once, then the newest that was not seen.
     #[must_use]
     pub fn subscribe(&self, symbols: &[Symbol]) -> HubSubscription {
-        let mut subscription = HubSubscription {
-            hub: self.clone(),
-            id: self.inner.listeners.fetch_add(1, Ordering::Relaxed),
-            wake: Arc::new(Notify::new()),
-            slots: Vec::with_capacity(symbols.len()),
-        };
-        subscription.add(symbols);
+        self.subscribe_after(symbols, 0)
+    }
+
+    /// The same for a listener that has seen every quote up to number `after`.
+    #[must_use]
+    pub fn subscribe_after(&self, symbols: &[Symbol], after: u64) -> HubSubscription {
+        let id = self.inner.listeners.fetch_add(1, Ordering::Relaxed);
+        let mut subscription = HubSubscription::new(self.clone(), id);
+        subscription.add_after(symbols, after);
         subscription
+    }
+
+    /// Every quote from now on, after the last one of each symbol.
+    #[must_use]
+    pub fn tap(&self) -> Tap {
+        let waiting = Arc::new(Waiting::default());
+        let mut taps = self
+            .inner
+            .taps
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        taps.retain(|tap| tap.strong_count() > 0);
+        taps.push(Arc::downgrade(&waiting));
+        drop(taps);
+        // A quote that is published meanwhile comes twice, and in its order.
+        let slots = self.inner.slots.read();
+        for slot in slots.unwrap_or_else(PoisonError::into_inner).values() {
+            if let Some(latest) = &slot.lock().latest {
+                waiting.put(slot.number, latest.message.clone());
+            }
+        }
+        Tap(waiting)
+    }
+
+    /// The number by which taps know a symbol.
+    #[must_use]
+    pub fn number_of(&self, symbol: Symbol) -> u32 {
+        self.slot(symbol).number
+    }
+
+    /// What a listener can name later as the last quote it has seen, in this process or another.
+    #[must_use]
+    pub fn event_id(&self, sequence: u64) -> String {
+        format!("{}-{sequence}", self.inner.run)
+    }
+
+    /// The number in an event's id; none when it is not one of this process'.
+    #[must_use]
+    pub fn sequence_of(&self, event_id: &str) -> Option<u64> {
+        let (run, sequence) = event_id.rsplit_once('-')?;
+        if run != self.inner.run {
+            return None;
+        }
+        sequence.parse().ok()
     }
 
     /// The state of the feed, and its changes.
@@ -163,7 +240,7 @@ impl Hub {
         }
     }
 
-    fn slot(&self, symbol: Symbol) -> Arc<Slot> {
+    pub(crate) fn slot(&self, symbol: Symbol) -> Arc<Slot> {
         let slots = &self.inner.slots;
         if let Some(slot) = slots
             .read()
@@ -173,111 +250,13 @@ impl Hub {
             return Arc::clone(slot);
         }
         let mut slots = slots.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry(symbol).or_default())
-    }
-}
-
-/// One listener. Conflating: it holds no queue, only the number of what it has seen of each symbol.
-pub struct HubSubscription {
-    hub: Hub,
-    id: u64,
-    wake: Arc<Notify>,
-    slots: Vec<Listened>,
-}
-
-struct Listened {
-    symbol: Symbol,
-    slot: Arc<Slot>,
-    seen: u64,
-}
-
-impl HubSubscription {
-    /// Listens to these too; one that is listened to already stays as it is.
-    pub fn add(&mut self, symbols: &[Symbol]) {
-        for &symbol in symbols {
-            if self.slots.iter().any(|listened| listened.symbol == symbol) {
-                continue;
-            }
-            let slot = self.hub.slot(symbol);
-            slot.lock()
-                .listeners
-                .insert(self.id, Arc::clone(&self.wake));
-            self.slots.push(Listened {
-                symbol,
-                slot,
-                seen: 0,
-            });
-        }
-        self.wake.notify_one();
-    }
-
-    /// Stops listening to these.
-    pub fn remove(&mut self, symbols: &[Symbol]) {
-        let id = self.id;
-        self.slots.retain(|listened| {
-            let kept = !symbols.contains(&listened.symbol);
-            if !kept {
-                listened.slot.lock().listeners.remove(&id);
-            }
-            kept
+        let number = u32::try_from(slots.len()).expect("invariant: slots are instruments, and few");
+        let slot = slots.entry(symbol).or_insert_with(|| {
+            let state = Mutex::default();
+            Arc::new(Slot { number, state })
         });
+        Arc::clone(slot)
     }
-
-    /// The newest unseen message of each symbol, oldest first; waits while there is none.
-    ///
-    /// A message is the JSON text `{"type":"quote","symbol","bid","ask","time","seq"}`.
-    /// Cancel-safe: nothing counts as seen before it is returned.
-    pub async fn next(&mut self) -> Vec<Bytes> {
-        loop {
-            let messages = self.unseen();
-            if !messages.is_empty() {
-                return messages;
-            }
-            self.wake.notified().await;
-        }
-    }
-
-    fn unseen(&mut self) -> Vec<Bytes> {
-        let mut unseen = Vec::new();
-        for listened in &mut self.slots {
-            let state = listened.slot.lock();
-            if let Some(latest) = &state.latest
-                && latest.sequence > listened.seen
-            {
-                listened.seen = latest.sequence;
-                unseen.push((latest.sequence, latest.message.clone()));
-            }
-        }
-        unseen.sort_unstable_by_key(|(sequence, _)| *sequence);
-        unseen.into_iter().map(|(_, message)| message).collect()
-    }
-}
-
-impl Drop for HubSubscription {
-    fn drop(&mut self) {
-        for listened in &self.slots {
-            listened.slot.lock().listeners.remove(&self.id);
-        }
-    }
-}
-
-/// Symbols and decimals need no JSON escaping, so the text is written directly.
-fn encode(quote: &Quote, sequence: u64) -> Bytes {
-    let mut text = String::with_capacity(144);
-    let written = write!(
-        text,
-        concat!(
-            r#"{{"type":"quote","symbol":"{symbol}","bid":"{bid}","ask":"{ask}","#,
-            r#""time":"{time}","seq":{sequence}}}"#
-        ),
-        symbol = quote.symbol,
-        bid = quote.bid,
-        ask = quote.ask,
-        time = quote.at.to_rfc3339_opts(SecondsFormat::Millis, true),
-        sequence = sequence,
-    );
-    written.expect("invariant: writing to a String cannot fail");
-    Bytes::from(text)
 }
 
 #[cfg(test)]
@@ -304,22 +283,9 @@ mod tests {
         }
     }
 
-    fn texts(messages: &[Bytes]) -> Vec<String> {
-        let text = |message: &Bytes| String::from_utf8(message.to_vec()).unwrap();
+    fn texts(messages: &[QuoteMessage]) -> Vec<String> {
+        let text = |message: &QuoteMessage| String::from_utf8(message.text().to_vec()).unwrap();
         messages.iter().map(text).collect()
-    }
-
-    #[test]
-    fn a_message_carries_money_as_text_and_time_in_milliseconds() {
-        let hub = Hub::new();
-        let mut subscription = hub.subscribe(&[symbol("EURUSD")]);
-        hub.publish(&quote("EURUSD", "1.38250", "1.38400"));
-        let messages = subscription.next().now_or_never().unwrap();
-        let expected = concat!(
-            r#"{"type":"quote","symbol":"EURUSD","bid":"1.38250","ask":"1.38400","#,
-            r#""time":"2014-05-02T12:30:01.535Z","seq":1}"#
-        );
-        assert_eq!(texts(&messages), [expected]);
     }
 
     #[test]
@@ -363,6 +329,39 @@ mod tests {
         let hub = Hub::new();
         drop(hub.subscribe(&[symbol("EURUSD")]));
         assert!(hub.slot(symbol("EURUSD")).lock().listeners.is_empty());
+    }
+
+    #[test]
+    fn a_listener_that_comes_back_gets_only_what_it_has_not_seen() {
+        let hub = Hub::new();
+        let symbols = [symbol("EURUSD"), symbol("GBPUSD")];
+        hub.publish(&quote("EURUSD", "1.1", "1.2"));
+        hub.publish(&quote("GBPUSD", "1.3", "1.4"));
+        let seen = hub.sequence_of(&hub.event_id(1)).unwrap();
+        let mut subscription = hub.subscribe_after(&symbols, seen);
+        let messages = texts(&subscription.next().now_or_never().unwrap());
+        assert_eq!(messages.len(), 1);
+        assert!(messages[0].contains("GBPUSD"));
+        for foreign in ["", "1", "0-1", "x-y-z", "5c0-18446744073709551616"] {
+            assert_eq!(hub.sequence_of(foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_tap_begins_with_the_last_of_each_symbol_and_then_has_everything() {
+        let hub = Hub::new();
+        hub.publish(&quote("EURUSD", "1.1", "1.2"));
+        hub.publish(&quote("EURUSD", "1.2", "1.3"));
+        let mut tap = hub.tap();
+        hub.publish(&quote("GBPUSD", "1.3", "1.4"));
+        hub.publish(&quote("GBPUSD", "1.4", "1.5"));
+        let mut tapped = Vec::new();
+        tap.drain(&mut tapped);
+        let sequences: Vec<_> = tapped.iter().map(|(_, one)| one.sequence()).collect();
+        assert_eq!(sequences, [2, 3, 4]);
+        assert_eq!(tapped[0].0, hub.number_of(symbol("EURUSD")));
+        assert_eq!(tapped[2].0, hub.number_of(symbol("GBPUSD")));
+        assert_ne!(tapped[0].0, tapped[2].0);
     }
 
     #[tokio::test]

@@ -8,12 +8,16 @@
 mod candle;
 mod candle_cache;
 pub mod catalogue;
+mod conflating;
 mod error;
 mod filter;
 mod hub;
+mod quote_message;
 mod rest;
 pub mod simulator;
 pub mod staleness;
+mod subscription;
+mod tap;
 #[cfg(test)]
 mod testing;
 pub mod upstream;
@@ -23,6 +27,9 @@ pub use candle::{Candle, Interval, UnknownInterval};
 pub use candle_cache::{CANDLES_MAX, CandlePage, Candles, CandlesConfig};
 pub use error::RelayError;
 pub use filter::{Filter, FilterConfig, Verdict};
-pub use hub::{FeedStatus, Hub, HubSubscription};
+pub use hub::{FeedStatus, Hub};
+pub use quote_message::QuoteMessage;
 pub use simulator::{Simulator, SimulatorConfig};
+pub use subscription::HubSubscription;
+pub use tap::{Tap, Tapped};
 pub use upstream::{Feed, FeedConfig};

@@ -64,6 +64,8 @@ codes! {
         "The address is not registered or the password is not its own; which of the two is not told.";
     EmailUnverified = 403 "email_unverified" "E-mail address not verified"
         "Live orders and funding need a verified address; the demo account trades at once.";
+    OriginRefused = 403 "origin_refused" "Origin refused"
+        "A page of another site asked for a WebSocket; `CORS_ORIGINS` names those that may.";
     NotFound = 404 "not_found" "Not found"
         "There is no such thing, or it is somebody else's.";
     MethodNotAllowed = 405 "method_not_allowed" "Method not allowed"
@@ -120,6 +122,8 @@ codes! {
         "The key was used before with another path, query or body. A new request needs a new key.";
     RateLimited = 429 "rate_limited" "Too many requests"
         "The rate limit is used up; `Retry-After` says when to try again. Nothing was appended.";
+    TooManyConnections = 429 "too_many_connections" "Too many connections"
+        "The address holds as many WebSockets and streams of events as it may: close one first.";
     SignInBlocked = 429 "sign_in_blocked" "Sign-in blocked"
         "Too many failed sign-ins to this account or from this address; other routes go on working.";
     OrderRate = 429 "order_rate" "Too many orders"

@@ -3,13 +3,15 @@
 //! Orders and positions are pushed after their commit, in order, as the read models show them;
 //! figures at most four times a second. The token is never logged.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     extract::{
         State,
         ws::{Utf8Bytes, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
+    http::HeaderMap,
     response::Response,
 };
 use chrono::Utc;
@@ -22,6 +24,7 @@ use utoipa::IntoParams;
 
 use super::{
     entrance::{End, authenticated},
+    gate::check_origin,
     live::{CutOff, Ear, Notice, changes_of},
     protocol::{PrivateOp, Said, channel_error, error, unknown_symbol},
     pushes::{Watched, figures_text, push_texts},
@@ -32,6 +35,7 @@ use crate::{
     auth::token::Identity,
     extract::Query,
     problem::{Answered, Code, Problem, ProblemBody},
+    request::RequestInfo,
     routes::{market::split_symbols, trading::command_account},
 };
 
@@ -69,14 +73,19 @@ pub(crate) struct PrivateQuery {
     responses(
         (status = 101, description = "A WebSocket of JSON messages"),
         (status = 401, description = "`unauthenticated`, `token_expired`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "`origin_refused`: asked for by a page of another site", body = ProblemBody, content_type = "application/problem+json"),
         (status = 406, description = "Not a WebSocket upgrade", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_connections`", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn private(
     State(app): State<Shared>,
     Query(query): Query<PrivateQuery>,
+    Extension(info): Extension<Arc<RequestInfo>>,
+    headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Answered<Response> {
     let upgrade = upgrade.map_err(|_| Problem::new(Code::NotAcceptable))?;
+    check_origin(&headers, &app.handles.config.cors_origins)?;
     let offered = upgrade.requested_protocols().find_map(|protocol| {
         let token = protocol.to_str().ok()?.strip_prefix("bearer.")?;
         Some(token.to_owned())
@@ -85,17 +94,22 @@ pub(crate) async fn private(
         Some(token) => Some(app.tokens.verify(&token)?),
         None => None,
     };
-    let session = async move |socket| run(socket, app, identity).await;
+    let permit = app.handles.sockets.enter(&info)?;
+    let session = async move |socket| {
+        run(socket, app, identity).await;
+        drop(permit);
+    };
     Ok(limited(upgrade).protocols([PROTOCOL]).on_upgrade(session))
 }
 
 async fn run(socket: WebSocket, app: Shared, identity: Option<Identity>) {
     let mut peer = Peer::new(socket);
     let end = match authenticated(&mut peer, &app, identity).await {
-        Ok(identity) => match Session::new(app, identity).run(&mut peer).await {
-            Ok(never) => match never {},
-            Err(end) => end,
-        },
+        Ok(identity) => {
+            Session::new(app, identity)
+                .run_until_closing(&mut peer)
+                .await
+        }
         Err(end) => end,
     };
     match end {
@@ -138,6 +152,17 @@ impl Session {
         }
     }
 
+    async fn run_until_closing(&mut self, peer: &mut Peer) -> End {
+        let mut closing = self.app.handles.sockets.closing();
+        tokio::select! {
+            ended = self.run(peer) => match ended {
+                Ok(never) => match never {},
+                Err(end) => end,
+            },
+            _ = closing.wait_for(|closing| *closing) => End::Close(close::AWAY, "the server stops"),
+        }
+    }
+
     async fn run(&mut self, peer: &mut Peer) -> Result<std::convert::Infallible, End> {
         loop {
             let wants_figures = self.watched.values().any(|watched| watched.account);
@@ -145,7 +170,7 @@ impl Session {
             tokio::select! {
                 notice = self.ear.next() => self.push(peer, &*notice?).await?,
                 messages = self.quotes.next() => {
-                    peer.say(messages.into_iter().filter_map(utf8)).await?;
+                    peer.say(messages.iter().filter_map(utf8)).await?;
                 }
                 _ = self.figures.tick(), if wants_figures => self.push_figures(peer).await?,
                 text = peer.hear() => self.obey(peer, &text?).await?,

@@ -1,34 +1,36 @@
 //! `/stream`: quotes for anybody, over WebSocket and as server-sent events. **Permission:** public.
 //!
-//! Everything that waits for a listener is fed and flushed once; what the listener could not take
-//! is conflated by the hub to the newest of each symbol.
+//! WebSockets are handed to the threads of quotes. Streams of events stay with the request: all that
+//! waits is one chunk, and what the listener could not take is conflated by the hub.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     body::{Body, Bytes},
-    extract::{
-        State,
-        ws::{Utf8Bytes, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
-    },
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use daybook_domain::Symbol;
-use daybook_relay::{FeedStatus, HubSubscription};
+use daybook_relay::{FeedStatus, Hub, HubSubscription, QuoteMessage};
 use futures::stream;
 use serde::Deserialize;
 use tokio::{sync::watch, time::timeout};
 use utoipa::IntoParams;
 
 use super::{
-    protocol::{QuotesOp, Said, error, status, unknown_symbol},
-    socket::{Gone, Peer, limited, utf8},
+    gate::{Permit, check_origin},
+    handshake::{accept, upgraded},
+    protocol::{status, unknown_symbol},
+    shard::Arrival,
+    socket::SYMBOLS_MAX,
 };
 use crate::{
     app::Shared,
     extract::Query,
     problem::{Answered, Code, Problem, ProblemBody},
+    request::RequestInfo,
     routes::market::split_symbols,
 };
 
@@ -49,37 +51,44 @@ pub(crate) struct StreamQuery {
 /// `{"type":"quote","symbol","bid","ask","time","seq"}`; the feed's state at the start and at each
 /// change: `{"type":"status","feed":"live|polling|stale|simulated"}`. A WebSocket also takes
 /// `{"op":"subscribe|unsubscribe","symbols":[…]}` and `{"op":"ping"}`; a symbol that does not exist
-/// gets `{"type":"error","code":"unknown_symbol","symbol"}`.
+/// gets `{"type":"error","code":"unknown_symbol","symbol"}`. A slow listener gets the newest quote of
+/// each symbol. Events of quotes carry an `id`; with it in `Last-Event-ID` a listener who comes back
+/// is not sent again what it has seen. A server that stops closes with code 1001, or ends the stream.
 #[utoipa::path(get, path = "/stream", operation_id = "streamQuotes", tag = "market", params(StreamQuery),
     responses(
         (status = 101, description = "A WebSocket of JSON messages"),
         (status = 200, description = "Server-sent events; `data` holds the same JSON", body = String, content_type = "text/event-stream"),
-        (status = 400, description = "No symbols named (server-sent events)", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "No symbols named (server-sent events), or more than 500", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "`origin_refused`: a WebSocket asked for by a page of another site", body = ProblemBody, content_type = "application/problem+json"),
         (status = 406, description = "`Accept` does not take `text/event-stream`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_connections`", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn stream(
     State(app): State<Shared>,
     Query(query): Query<StreamQuery>,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    Extension(info): Extension<Arc<RequestInfo>>,
+    request: Request,
 ) -> Answered<Response> {
-    let (known, unknown) = split_symbols(&app, query.symbols.as_deref().unwrap_or_default());
-    if headers.contains_key(header::UPGRADE) {
-        let upgrade = upgrade
-            .map_err(|rejection| Problem::with_detail(Code::Malformed, rejection.body_text()))?;
-        let session = async move |socket| {
-            // The peer being gone is how every such session ends.
-            let _gone = listen(Peer::new(socket), app, known, unknown).await;
-        };
-        return Ok(limited(upgrade).on_upgrade(session));
+    let names = query.symbols.unwrap_or_default();
+    if names.split(',').count() > SYMBOLS_MAX {
+        let most = format!("has at most {SYMBOLS_MAX}");
+        return Err(Problem::field(Code::InvalidValue, "symbols", most));
     }
-    if !takes_events(&headers) {
+    let (known, unknown) = split_symbols(&app, &names);
+    if request.headers().contains_key(header::UPGRADE) {
+        let permit = app.handles.sockets.enter(&info)?;
+        return upgrade(app, request, permit, known, unknown);
+    }
+    let headers = request.headers();
+    if !takes_events(headers) {
         return Err(Problem::new(Code::NotAcceptable));
     }
     if known.is_empty() && unknown.is_empty() {
         return Err(Problem::field(Code::InvalidValue, "symbols", "is required"));
     }
-    Ok(events(&app, &known, &unknown))
+    let permit = app.handles.sockets.enter(&info)?;
+    let after = last_seen(&app, headers);
+    Ok(events(&app, permit, &known, &unknown, after))
 }
 
 fn takes_events(headers: &HeaderMap) -> bool {
@@ -93,34 +102,41 @@ fn takes_events(headers: &HeaderMap) -> bool {
     }
 }
 
-async fn listen(
-    mut peer: Peer,
+/// The answer that accepts a WebSocket; one of the threads of quotes takes it from there.
+fn upgrade(
     app: Shared,
-    known: Vec<Symbol>,
+    request: Request,
+    permit: Permit,
+    symbols: Vec<Symbol>,
     unknown: Vec<String>,
-) -> Result<(), Gone> {
-    let mut feed = app.handles.hub.status();
-    let mut quotes = app.handles.hub.subscribe(&known);
-    let state = *feed.borrow_and_update();
-    peer.say(greeting(state, &unknown).into_iter().map(Utf8Bytes::from))
-        .await?;
-    loop {
-        tokio::select! {
-            messages = quotes.next() => peer.say(messages.into_iter().filter_map(utf8)).await?,
-            changed = feed.changed() => {
-                if changed.is_err() {
-                    return Err(Gone);
-                }
-                let state = *feed.borrow_and_update();
-                peer.say_one(status(state)).await?;
-            }
-            text = peer.hear() => {
-                for reply in answer(&app, &mut quotes, &text?) {
-                    peer.say_one(reply).await?;
-                }
-            }
-        }
-    }
+) -> Answered<Response> {
+    check_origin(request.headers(), &app.handles.config.cors_origins)?;
+    let (response, upgrade) = accept(request)?;
+    tokio::spawn(async move {
+        let Some(raw) = upgraded(upgrade).await else {
+            return;
+        };
+        let sockets = app.handles.sockets.clone();
+        let arrival = Arrival {
+            raw,
+            app,
+            permit,
+            symbols,
+            unknown,
+        };
+        sockets.adopt(arrival).await;
+    });
+    Ok(response)
+}
+
+/// Number of the last quote that a listener has seen who comes back.
+fn last_seen(app: &Shared, headers: &HeaderMap) -> u64 {
+    let id = headers.get("last-event-id").map(HeaderValue::to_str);
+    let Some(Ok(id)) = id else {
+        return 0;
+    };
+    // The id of another process, or of none, says nothing here.
+    app.handles.hub.sequence_of(id.trim()).unwrap_or_default()
 }
 
 /// The feed's state, and which symbols there are not.
@@ -130,44 +146,34 @@ fn greeting(state: FeedStatus, unknown: &[String]) -> Vec<String> {
     messages
 }
 
-fn answer(app: &Shared, quotes: &mut HubSubscription, text: &str) -> Vec<String> {
-    match serde_json::from_str(text) {
-        Ok(QuotesOp::Ping {}) => vec![Said::Pong.text()],
-        Ok(QuotesOp::Subscribe { symbols }) => {
-            let (known, unknown) = split_symbols(app, &symbols.join(","));
-            quotes.add(&known);
-            unknown
-                .iter()
-                .map(|symbol| unknown_symbol(symbol))
-                .collect()
-        }
-        Ok(QuotesOp::Unsubscribe { symbols }) => {
-            let (known, unknown) = split_symbols(app, &symbols.join(","));
-            quotes.remove(&known);
-            unknown
-                .iter()
-                .map(|symbol| unknown_symbol(symbol))
-                .collect()
-        }
-        Err(_) => vec![error("malformed")],
-    }
-}
-
 /// What a stream of events holds between two chunks.
 struct Events {
+    hub: Hub,
     quotes: HubSubscription,
     feed: watch::Receiver<FeedStatus>,
+    closing: watch::Receiver<bool>,
     /// Sent before anything else.
     greeting: Option<Bytes>,
+    _permit: Permit,
 }
 
-fn events(app: &Shared, known: &[Symbol], unknown: &[String]) -> Response {
-    let mut feed = app.handles.hub.status();
+fn events(
+    app: &Shared,
+    permit: Permit,
+    known: &[Symbol],
+    unknown: &[String],
+    after: u64,
+) -> Response {
+    let hub = app.handles.hub.clone();
+    let mut feed = hub.status();
     let state = *feed.borrow_and_update();
     let events = Events {
-        quotes: app.handles.hub.subscribe(known),
+        quotes: hub.subscribe_after(known, after),
+        hub,
         feed,
+        closing: app.handles.sockets.closing(),
         greeting: Some(chunk(greeting(state, unknown))),
+        _permit: permit,
     };
     let chunks = stream::unfold(events, async |mut events| {
         let chunk = events.next().await?;
@@ -191,7 +197,9 @@ impl Events {
         }
         let waiting = async {
             tokio::select! {
-                messages = self.quotes.next() => Some(chunk(messages)),
+                messages = self.quotes.next() => Some(quotes_chunk(&self.hub, &messages)),
+                // The end of the stream is how a listener learns of ours.
+                _ = self.closing.wait_for(|closing| *closing) => None,
                 changed = self.feed.changed() => {
                     changed.ok()?;
                     let state = *self.feed.borrow_and_update();
@@ -204,6 +212,19 @@ impl Events {
             Err(_) => Some(Bytes::from_static(b": still here\n\n")),
         }
     }
+}
+
+/// Quotes carry an id, by which a listener who comes back says what it has seen.
+fn quotes_chunk(hub: &Hub, messages: &[QuoteMessage]) -> Bytes {
+    let mut chunk = Vec::new();
+    for message in messages {
+        chunk.extend_from_slice(b"id: ");
+        chunk.extend_from_slice(hub.event_id(message.sequence()).as_bytes());
+        chunk.extend_from_slice(b"\ndata: ");
+        chunk.extend_from_slice(&message.text());
+        chunk.extend_from_slice(b"\n\n");
+    }
+    chunk.into()
 }
 
 fn chunk<T: AsRef<[u8]>>(messages: impl IntoIterator<Item = T>) -> Bytes {

@@ -6,22 +6,28 @@ use axum::{
     body::Bytes,
     extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade},
 };
+use daybook_relay::QuoteMessage;
 use futures::SinkExt;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 /// A peer that takes nothing for so long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-const PING_EVERY: Duration = Duration::from_secs(30);
+/// Spread, so that those who came together are not pinged together.
+const PING_EVERY_MS: std::ops::Range<u64> = 20_000..30_000;
 /// Two pings without any sign of life.
 const SILENCE_MAX: Duration = Duration::from_secs(75);
-const MESSAGE_MAX: usize = 16 * 1024;
+/// What a client may say at once.
+pub(super) const MESSAGE_MAX: usize = 16 * 1024;
+/// Symbols that a client may name at once.
+pub(super) const SYMBOLS_MAX: usize = 500;
 /// An idle connection keeps these, so they are small; a batch of quotes may exceed the second.
-const READ_BUFFER: usize = 4 * 1024;
+const READ_BUFFER: usize = 1024;
 const WRITE_BUFFER: usize = 4 * 1024;
 const WRITE_BUFFER_MAX: usize = 256 * 1024;
 
 /// Close codes of RFC 6455, and ours from 4000 on.
 pub(super) mod close {
+    pub(in crate::stream) const AWAY: u16 = 1001;
     pub(in crate::stream) const TRY_AGAIN_LATER: u16 = 1013;
     pub(in crate::stream) const UNAUTHENTICATED: u16 = 4401;
     pub(in crate::stream) const AUTH_TIMEOUT: u16 = 4408;
@@ -50,7 +56,8 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) fn new(socket: WebSocket) -> Self {
-        let mut heartbeat = interval(PING_EVERY);
+        let every = Duration::from_millis(rand::random_range(PING_EVERY_MS));
+        let mut heartbeat = interval(every);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             socket,
@@ -121,6 +128,6 @@ impl Peer {
 }
 
 /// A message of the hub: JSON, encoded once for everybody.
-pub(super) fn utf8(message: Bytes) -> Option<Utf8Bytes> {
-    Utf8Bytes::try_from(message).ok()
+pub(super) fn utf8(message: &QuoteMessage) -> Option<Utf8Bytes> {
+    Utf8Bytes::try_from(message.text()).ok()
 }

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode},
 };
 use chrono::Utc;
-use daybook_api::{ApiConfig, ApiState};
+use daybook_api::{ApiConfig, ApiState, Sockets, SocketsConfig};
 use daybook_domain::{
     Instrument, Quote, Rules, Symbol, instrument::seed, quote::QuoteSource, rules::SessionRule,
 };
@@ -111,6 +111,7 @@ impl World {
         world.router = daybook_api::router(ApiState {
             store,
             reads,
+            sockets: Sockets::start(&hub, SocketsConfig::default()).expect("threads start"),
             hub,
             candles: Candles::new(candles),
             engine,

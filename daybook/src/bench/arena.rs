@@ -30,10 +30,8 @@ impl Arena {
     /// # Errors
     /// When there is no Postgres, or it does not start.
     pub async fn start() -> anyhow::Result<Self> {
-        let dir = std::env::temp_dir().join(format!("daybook-bench-{}", Uuid::now_v7()));
-        std::fs::create_dir_all(&dir)?;
-        let cluster = Cluster::start(&ClusterConfig::new(dir.join("postgres")))?;
-        let mut connection = PgConnection::connect_with(&cluster.options("postgres")).await?;
+        let arena = Self::bare().await?;
+        let mut connection = PgConnection::connect_with(&arena.database("postgres").await?).await?;
         for _ in 0..WAL_SEGMENTS {
             sqlx::query("select pg_logical_emit_message(false, '', ''), pg_switch_wal()")
                 .execute(&mut connection)
@@ -41,6 +39,17 @@ impl Arena {
         }
         sqlx::query("checkpoint").execute(&mut connection).await?;
         connection.close().await?;
+        Ok(arena)
+    }
+
+    /// The same for who writes next to nothing: without the WAL segments.
+    ///
+    /// # Errors
+    /// When there is no Postgres, or it does not start.
+    pub async fn bare() -> anyhow::Result<Self> {
+        let dir = std::env::temp_dir().join(format!("daybook-bench-{}", Uuid::now_v7()));
+        tokio::fs::create_dir_all(&dir).await?;
+        let cluster = Cluster::start(&ClusterConfig::new(dir.join("postgres")))?;
         Ok(Self {
             cluster: Some(cluster),
             dir,
@@ -163,7 +172,15 @@ fn quote() -> anyhow::Result<Quote> {
 /// # Errors
 /// Where there is no `/proc`.
 pub fn resident_bytes() -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
+    resident_bytes_of("self")
+}
+
+/// Resident memory of a process, in bytes.
+///
+/// # Errors
+/// Where there is no `/proc`, or no such process.
+pub fn resident_bytes_of(process: &str) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status
         .lines()
         .find(|line| line.starts_with("VmRSS:"))

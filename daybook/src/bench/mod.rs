@@ -10,6 +10,7 @@
 mod arena;
 mod ceiling;
 mod engine;
+mod fanout;
 mod history;
 mod measure;
 mod ours;
@@ -40,6 +41,16 @@ pub enum Bench {
         #[arg(long, default_value_t = 1_000_000)]
         resting: usize,
     },
+    /// Quotes to thousands of WebSockets: ours, Bun, uWebSockets, NATS and Node.
+    Fanout(fanout::FanoutArgs),
+    /// Our side of `fanout`, as a process of its own.
+    #[command(hide = true)]
+    FanoutServer {
+        /// Port on the loopback interface.
+        port: u16,
+        /// Symbols.
+        symbols: usize,
+    },
     /// Rebuilding a read model, and loading accounts at start.
     Rebuild {
         /// Events in the book.
@@ -56,6 +67,8 @@ pub async fn run(args: BenchArgs, json: bool) -> anyhow::Result<()> {
     let report = match args.what {
         Bench::Store => store::run().await?,
         Bench::Engine { resting } => engine::run(resting).await?,
+        Bench::Fanout(args) => tokio::task::spawn_blocking(move || fanout::run(&args)).await??,
+        Bench::FanoutServer { port, symbols } => return fanout::server::run(port, symbols).await,
         Bench::Rebuild { events } => rebuild::run(events).await?,
     };
     report.print(json)

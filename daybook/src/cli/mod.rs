@@ -96,6 +96,7 @@ enum Command {
     #[command(after_help = "Examples:\n  \
         daybook bench store\n  \
         daybook bench engine --resting 1000000\n  \
+        daybook bench fanout --seconds 8\n  \
         daybook bench rebuild --events 500000 --json")]
     Bench(BenchArgs),
     /// Print the OpenAPI document.

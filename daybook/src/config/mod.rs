@@ -8,7 +8,7 @@ mod variables;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use daybook_api::{Limits, Network};
+use daybook_api::{Limits, Network, SocketsConfig};
 use daybook_domain::{Decimal, Rules};
 use daybook_engine::EngineConfig;
 use daybook_relay::FilterConfig;
@@ -111,6 +111,8 @@ pub struct ApiSettings {
     pub trusted_proxies: Vec<Network>,
     /// Rate limits.
     pub limits: Limits,
+    /// How sockets are served.
+    pub sockets: SocketsConfig,
     /// Demo money of a new client.
     pub demo_funds: Decimal,
     /// Leverage of a new client's accounts.

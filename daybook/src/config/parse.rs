@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use daybook_api::{Limits, Network};
+use daybook_api::{Limits, Network, SocketsConfig};
 use daybook_domain::Decimal;
 use daybook_engine::EngineConfig;
 use daybook_relay::FilterConfig;
@@ -193,6 +193,7 @@ fn api(read: &mut Reader, listen: SocketAddr) -> (ApiSettings, String) {
         cors_origins,
         trusted_proxies,
         limits: limits(read),
+        sockets: sockets(read),
         demo_funds: read
             .parsed_with("DEMO_FUNDS", positive)
             .unwrap_or(Decimal::from(10_000)),
@@ -225,6 +226,16 @@ fn limits(read: &mut Reader) -> Limits {
         orders_max: read.limit("RATE_LIMIT_ORDERS_MAX", Some(10)),
         login_block_after: read.limit("LOGIN_BLOCK_AFTER", Some(5)),
         login_block: Duration::from_secs(read.at_least_one("LOGIN_BLOCK_SEC", 900_u64)),
+    }
+}
+
+fn sockets(read: &mut Reader) -> SocketsConfig {
+    let default = SocketsConfig::default();
+    SocketsConfig {
+        threads: read
+            .parsed_with("DAYBOOK_QUOTE_THREADS", one_to_1024)
+            .unwrap_or(default.threads),
+        per_address_max: read.limit("SOCKETS_PER_ADDRESS_MAX", 100),
     }
 }
 

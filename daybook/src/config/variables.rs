@@ -107,6 +107,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("DAYBOOK_QUEUE_MAX", "2048", "commands waiting for one shard before 503"),
     plain("DAYBOOK_HOT_ACCOUNTS_MAX", "100000", "accounts held in memory; those with orders or positions always are"),
     plain("DAYBOOK_SNAPSHOT_EVERY", "500", "events of a stream between snapshots"),
+    plain("DAYBOOK_QUOTE_THREADS", "half of the cores", "threads that write quotes to sockets"),
     plain("IDEMPOTENCY_TTL_SEC", "86400", "how long answers are kept for their idempotency keys"),
 
     plain("APP_URL", "the address listened on", "public address of the web site"),
@@ -140,6 +141,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("RATE_LIMIT_AUTH_MAX", "10", "requests to /auth/* per window and address; 0 or off: no limit"),
     plain("RATE_LIMIT_ORDERS_MAX", "10", "trading commands per second and user; 0 or off: no limit"),
     later(plain("RATE_LIMIT_CRM_MAX", "100", "requests of the CRM per window; 0 or off: no limit")),
+    plain("SOCKETS_PER_ADDRESS_MAX", "100", "WebSockets and streams of events one address may hold; 0 or off: no limit"),
     plain("LOGIN_BLOCK_AFTER", "5", "failed sign-ins that block an account or address; 0 or off: never"),
     plain("LOGIN_BLOCK_SEC", "900", "for how long, and within what time failures count"),
     later(plain("HONEYPOT_BLOCK", "on", "addresses that probe for holes are blocked")),

@@ -7,11 +7,12 @@ mod steps;
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
-use daybook_api::{ApiConfig, ApiState};
+use daybook_api::{ApiConfig, ApiState, Sockets};
 use daybook_domain::Instrument;
 use daybook_engine::Engine;
 use daybook_projections::Reads;
 use daybook_store::{Leadership, Store};
+use futures::FutureExt as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     net::TcpListener,
@@ -70,10 +71,13 @@ async fn with_book(
     let reads = Reads::new(store.clone());
     let (engine, engines) = watch::channel(None::<Engine>);
     let (known, instruments) = watch::channel(instruments);
+    let sockets = Sockets::start(&market.hub, config.api.sockets);
+    let sockets = sockets.context("starting the threads that write quotes")?;
     let state = ApiState {
         store: store.clone(),
         reads: reads.clone(),
         hub: market.hub.clone(),
+        sockets: sockets.clone(),
         candles: market.candles.clone(),
         engine: engines.clone(),
         instruments,
@@ -95,7 +99,8 @@ async fn with_book(
         tracing::error!("stopping: {failure:#}");
     }
     // In the order in which work flows: nothing new, then what is under way, then the book.
-    steps::bounded("answering what was asked", api.end()).await;
+    let answered = async { tokio::join!(sockets.drain(), api.end()) };
+    steps::bounded("answering what was asked", answered.map(drop)).await;
     steps::bounded("leaving the market", market.stop()).await;
     steps::bounded("saving the engine's state", node.stop()).await;
     steps::bounded("giving the lease back", leadership.resign()).await;

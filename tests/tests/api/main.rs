@@ -20,5 +20,6 @@ mod reads;
 mod refusals;
 mod risk;
 mod shapes;
+mod sockets;
 mod stream;
 mod trailing;
