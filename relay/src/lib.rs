@@ -8,9 +8,11 @@
 mod candle;
 mod candle_cache;
 pub mod catalogue;
+mod credits;
 mod error;
 mod filter;
 mod hub;
+mod interest;
 mod rest;
 pub mod simulator;
 pub mod staleness;
@@ -20,9 +22,14 @@ pub mod upstream;
 mod wire;
 
 pub use candle::{Candle, Interval, UnknownInterval};
-pub use candle_cache::{CANDLES_MAX, CandlePage, Candles, CandlesConfig};
+pub use candle_cache::{
+    CANDLES_MAX, CandlePage, CandleStore, Candles, CandlesConfig, Clock, Fetched, KeepFailed,
+    SeriesKey, Stored,
+};
 pub use error::RelayError;
 pub use filter::{Filter, FilterConfig, Verdict};
 pub use hub::{FeedStatus, Hub, HubSubscription};
+pub use interest::{Interest, Watch, conversion_symbols};
+pub use rest::RestClient;
 pub use simulator::{Simulator, SimulatorConfig};
-pub use upstream::{Feed, FeedConfig};
+pub use upstream::{BookTicker, Feed, FeedConfig, Provider, TwelveData};

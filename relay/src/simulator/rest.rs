@@ -55,6 +55,17 @@ impl VendorError {
         }
     }
 
+    /// This minute's credits are used up.
+    pub(super) fn out_of_credits() -> Self {
+        let message = "You have run out of API credits for the current minute. 9 API credits were \
+                       used, with the current limit being 8. Wait for the next minute or consider \
+                       switching to a higher tier plan at https://twelvedata.com/pricing";
+        Self {
+            code: 429,
+            message: message.into(),
+        }
+    }
+
     /// An address that does not exist.
     pub(super) fn unknown_path() -> Self {
         Self {
