@@ -7,6 +7,7 @@ mod migrate;
 mod openapi;
 mod progress;
 mod projections;
+mod quotes;
 mod replay;
 mod scenario;
 mod simulate;
@@ -76,6 +77,9 @@ enum Command {
     /// Instruments and their terms.
     #[command(subcommand)]
     Instruments(instruments::Instruments),
+    /// A running server's quotes.
+    #[command(subcommand)]
+    Quotes(quotes::Quotes),
     /// Stand in for the outside world.
     #[command(subcommand)]
     Simulate(simulate::Simulate),
@@ -102,6 +106,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         | Command::Replay(_)
         | Command::Audit(_)
         | Command::Instruments(_)
+        | Command::Quotes(_)
         | Command::Scenario(_)
         | Command::Bench(_)
         | Command::Openapi => "warn",
@@ -113,6 +118,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Config => config::run(&configured()?, json),
         Command::Openapi => openapi::run(),
         Command::Bench(args) => bench::run(args, json).await.map(|()| Verdict::Fine),
+        Command::Quotes(what) => quotes::run(what, json).await,
         Command::Simulate(what) => simulate::run(what, json).await,
         Command::Scenario(what) => scenario::run(what).await,
         Command::Migrate => with_database(async |at| migrate::run(at, json).await).await,
@@ -211,7 +217,8 @@ mod tests {
             "audit verify --stream account-0193c0de-0000-7000-8000-000000000000",
             "instruments list",
             "simulate feed --listen 127.0.0.1:0 --ticks a.csv b.csv --speed 2.5 --seed 7 --loop \
-             --max-gap-ms 100",
+             --max-gap-ms 100 --control",
+            "quotes watch EURUSD XAUUSD --url http://127.0.0.1:8080 --count 3 --json",
             "scenario run file.json --out report.json",
             "bench store --json",
             "openapi",
@@ -230,6 +237,7 @@ mod tests {
             "audit verify --all --stream account-1",
             "replay account 0193c0de-0000-7000-8000-000000000000 --as-of now --sequence 1",
             "simulate feed --speed 0",
+            "quotes watch",
         ] {
             let words = std::iter::once("daybook").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "{line}");
