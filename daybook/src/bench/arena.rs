@@ -30,10 +30,9 @@ impl Arena {
     /// # Errors
     /// When there is no Postgres, or it does not start.
     pub async fn start() -> anyhow::Result<Self> {
-        let dir = std::env::temp_dir().join(format!("daybook-bench-{}", Uuid::now_v7()));
-        std::fs::create_dir_all(&dir)?;
-        let cluster = Cluster::start(&ClusterConfig::new(dir.join("postgres")))?;
-        let mut connection = PgConnection::connect_with(&cluster.options("postgres")).await?;
+        let arena = Self::bare().await?;
+        let options = arena.database("postgres").await?;
+        let mut connection = PgConnection::connect_with(&options).await?;
         for _ in 0..WAL_SEGMENTS {
             sqlx::query("select pg_logical_emit_message(false, '', ''), pg_switch_wal()")
                 .execute(&mut connection)
@@ -41,6 +40,17 @@ impl Arena {
         }
         sqlx::query("checkpoint").execute(&mut connection).await?;
         connection.close().await?;
+        Ok(arena)
+    }
+
+    /// Starts the cluster as it is on its first day: for what is not measured in milliseconds.
+    ///
+    /// # Errors
+    /// When there is no Postgres, or it does not start.
+    pub async fn bare() -> anyhow::Result<Self> {
+        let dir = std::env::temp_dir().join(format!("daybook-bench-{}", Uuid::now_v7()));
+        std::fs::create_dir_all(&dir)?;
+        let cluster = Cluster::start(&ClusterConfig::new(dir.join("postgres")))?;
         Ok(Self {
             cluster: Some(cluster),
             dir,

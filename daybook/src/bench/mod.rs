@@ -16,6 +16,7 @@ mod ours;
 mod peer;
 mod rebuild;
 mod report;
+mod soak;
 mod store;
 
 use clap::{Args, Subcommand};
@@ -45,6 +46,13 @@ pub enum Bench {
         #[arg(long, default_value_t = 500_000)]
         events: usize,
     },
+    /// Simulated hours on a virtual clock, weekend included: memory must not grow. Exits 1 if it
+    /// does.
+    Soak {
+        /// Hours to live through.
+        #[arg(long, default_value_t = 24)]
+        hours: u32,
+    },
 }
 
 /// Runs one benchmark and prints its table, or JSON.
@@ -56,6 +64,7 @@ pub async fn run(args: BenchArgs, json: bool) -> anyhow::Result<()> {
         Bench::Store => store::run().await?,
         Bench::Engine { resting } => engine::run(resting).await?,
         Bench::Rebuild { events } => rebuild::run(events).await?,
+        Bench::Soak { hours } => soak::run(hours).await?,
     };
     report.print(json)
 }

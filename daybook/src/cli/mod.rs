@@ -90,7 +90,8 @@ enum Command {
     #[command(after_help = "Examples:\n  \
         daybook bench store\n  \
         daybook bench engine --resting 1000000\n  \
-        daybook bench rebuild --events 500000 --json")]
+        daybook bench rebuild --events 500000 --json\n  \
+        daybook bench soak --hours 72")]
     Bench(BenchArgs),
     /// Print the OpenAPI document.
     Openapi,
@@ -221,6 +222,7 @@ mod tests {
             "quotes watch EURUSD XAUUSD --url http://127.0.0.1:8080 --count 3 --json",
             "scenario run file.json --out report.json",
             "bench store --json",
+            "bench soak --hours 24",
             "openapi",
         ] {
             let words = std::iter::once("daybook").chain(line.split_whitespace());

@@ -155,6 +155,7 @@ pub const VARIABLES: &[Variable] = &[
 const OF_TOOLS: &[&str] = &[
     "DAYBOOK_BIN",
     "DAYBOOK_IMAGE",
+    "DAYBOOK_NODE_MODULES",
     "DAYBOOK_PROFILE",
     "DAYBOOK_PUBLISH",
     "DAYBOOK_PYTHON",

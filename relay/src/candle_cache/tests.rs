@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{Json, Router, extract::Query, routing::get};
-use chrono::{DateTime, NaiveDateTime};
+use chrono::NaiveDateTime;
 use daybook_domain::quote::QuoteSource;
 use futures::{FutureExt as _, future::BoxFuture};
 use serde_json::{Value, json};
@@ -454,7 +454,7 @@ async fn where_trading_hours_count_the_weekend_has_no_candles() {
     );
     // Sunday night: the week has begun an hour ago, at 17:00 New York.
     clock.wait(130_000);
-    assert!(DateTime::<Utc>::from(clock.now()) > at("2026-01-18T23:00:00Z"));
+    assert!(clock.now() > at("2026-01-18T23:00:00Z"));
     candles.quote(&quote("1.30000", clock.now()));
     let page = of(&candles, Interval::H1, 40, None).await;
     let times: Vec<_> = page

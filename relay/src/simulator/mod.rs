@@ -14,6 +14,7 @@ mod replay;
 mod rest;
 mod socket;
 mod tape;
+mod virtual_market;
 mod world;
 
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -29,8 +30,8 @@ use axum::{
 use daybook_domain::{Decimal, Instrument};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-pub use self::faults::Faults;
 use self::{faults::Desk, replay::Replay, rest::VendorError, tape::Tape, world::World};
+pub use self::{faults::Faults, virtual_market::VirtualMarket};
 use crate::RelayError;
 
 /// The path of the simulator's WebSocket.
@@ -244,7 +245,20 @@ async fn rest_faults(State(desk): State<Desk>, request: Request, next: Next) -> 
         let refusal = Json(VendorError::out_of_credits().body());
         return (StatusCode::TOO_MANY_REQUESTS, refusal).into_response();
     }
-    next.run(request).await
+    // The vendor's newer clients ask to be told of errors by the HTTP status too.
+    let by_status = request
+        .headers()
+        .get("x-api-version")
+        .is_some_and(|it| it == "last");
+    let mut response = next.run(request).await;
+    let code = response
+        .extensions()
+        .get::<rest::VendorCode>()
+        .map(|code| code.0);
+    if let Some(status) = code.filter(|_| by_status).map(StatusCode::from_u16) {
+        *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    }
+    response
 }
 
 async fn require_key(State(desk): State<Desk>, request: Request, next: Next) -> Response {

@@ -1,5 +1,5 @@
 //! The provider's REST API, from the server's side: every answer is JSON, prices are strings, and
-//! an error is a body with a code, sent with HTTP 200.
+//! an error is a body with a code, sent with HTTP 200 unless `X-API-Version: last` asks for more.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -80,6 +80,10 @@ impl VendorError {
     }
 }
 
+/// The code of an answer that is an error, for clients that want it as the HTTP status.
+#[derive(Clone, Copy)]
+pub(super) struct VendorCode(pub(super) u16);
+
 /// One answer per symbol: by itself for one, under their names for several.
 fn batch(
     world: &World,
@@ -95,7 +99,17 @@ fn batch(
     };
     match names[..] {
         [] => Json(VendorError::unknown_symbol().body()).into_response(),
-        [name] => Json(one(name)).into_response(),
+        [name] => {
+            let answer = one(name);
+            let code = answer["code"]
+                .as_u64()
+                .and_then(|code| u16::try_from(code).ok());
+            let mut response = Json(answer).into_response();
+            if let Some(code) = code {
+                response.extensions_mut().insert(VendorCode(code));
+            }
+            response
+        }
         _ => {
             let answers = names.iter().map(|name| ((*name).to_owned(), one(name)));
             let answers = Value::Object(answers.collect::<Map<_, _>>());
