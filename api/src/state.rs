@@ -5,7 +5,7 @@ use std::sync::Arc;
 use daybook_domain::Instrument;
 use daybook_engine::Engine;
 use daybook_projections::Reads;
-use daybook_relay::{Candles, Hub};
+use daybook_relay::{Candles, Hub, Interest};
 use daybook_store::Store;
 use tokio::sync::watch;
 
@@ -24,6 +24,8 @@ pub struct ApiState {
     pub sockets: Sockets,
     /// Candles.
     pub candles: Candles,
+    /// Which symbols anybody wants: what is asked for or listened to is told here.
+    pub interest: Interest,
     /// The engine while this node is the leader; none on a standby, whose commands answer 503
     /// `not_leader`.
     pub engine: watch::Receiver<Option<Engine>>,

@@ -9,6 +9,21 @@ use daybook_domain::{
 };
 use daybook_store::{Recorded, Store, StreamId};
 
+/// What accounts depend on: each symbol of an open position or a working order, and the currency of
+/// the account that has it.
+pub async fn holdings(store: &Store) -> anyhow::Result<Vec<(String, String)>> {
+    sqlx::query_as(
+        "select distinct held.symbol, account.currency
+         from (select account_id, symbol from read.positions where closed_at is null
+               union
+               select account_id, symbol from read.orders where status = 'working') held
+         join read.accounts account using (account_id)",
+    )
+    .fetch_all(store.pool())
+    .await
+    .context("reading what accounts hold")
+}
+
 /// Events read at once.
 const PAGE: i64 = 1000;
 

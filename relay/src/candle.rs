@@ -103,7 +103,8 @@ impl Interval {
         }
     }
 
-    /// Start of the candle that `at` falls into.
+    /// Start of the candle that `at` falls into; the beginning of the calendar for a time so early
+    /// that its candle would start before it.
     #[must_use]
     pub fn start(self, at: Timestamp) -> Timestamp {
         /// 1970-01-05, the first Monday of the UNIX era.
@@ -113,14 +114,21 @@ impl Interval {
             Self::M1 | Self::M5 | Self::M15 | Self::M30 | Self::H1 | Self::H4 | Self::D1 => 0,
         };
         let elapsed = (at.timestamp() - anchor).rem_euclid(self.seconds());
-        let start = DateTime::from_timestamp(at.timestamp() - elapsed, 0);
-        start.expect("invariant: the start of a candle is a valid time when its quote's is")
+        DateTime::from_timestamp(at.timestamp() - elapsed, 0).unwrap_or(Timestamp::MIN_UTC)
+    }
+
+    /// Start of the first candle that does not start before `at`.
+    #[must_use]
+    pub fn start_at_or_after(self, at: Timestamp) -> Timestamp {
+        let start = self.start(at);
+        if start == at { start } else { self.end(start) }
     }
 
     /// Start of the next candle.
     #[must_use]
     pub fn end(self, start: Timestamp) -> Timestamp {
-        start + TimeDelta::seconds(self.seconds())
+        let end = start.checked_add_signed(TimeDelta::seconds(self.seconds()));
+        end.unwrap_or(Timestamp::MAX_UTC)
     }
 }
 

@@ -1,60 +1,87 @@
-//! Candles for charts: the provider's history, kept for a while, joined with what our own quotes
-//! have built since.
+//! Candles for charts: the provider's history, kept in memory over a table, joined with what our
+//! own quotes have built since.
 //!
-//! One fetch at a time per symbol and interval: who comes while it runs waits and shares it. When
+//! One fetch at a time per symbol and interval: who comes while it runs waits and shares it. What
+//! is closed is the provider's; what still runs is the provider's and our newest quotes'. History
+//! fetched before quotes were interrupted is fetched again, so an interruption leaves no hole. When
 //! the provider is away, what is known is served and marked stale.
 
+mod aggregate;
+mod keep;
+mod load;
+mod series;
+
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use daybook_domain::{Instrument, Quote, Symbol, Timestamp};
+use chrono::{TimeDelta, Utc};
+use daybook_domain::{Instrument, Quote, Symbol, Timestamp, rules::SessionRule};
 use metrics::counter;
+use moka::future::Cache;
 use secrecy::SecretString;
-use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
-use crate::{Candle, Interval, RelayError, candle::LiveCandles, catalogue, rest::RestClient};
+pub use self::keep::{CandleStore, Fetched, KeepFailed, SeriesKey, Stored};
+use self::{
+    load::Loader,
+    series::{Asked, Entry, Series},
+};
+use crate::{Candle, Interval, RelayError, RestClient};
 
 /// The longest page.
 pub const CANDLES_MAX: usize = 5_000;
 
-/// What is fetched of the newest history: the sizes of charts, so that few different requests
-/// reach the provider.
+/// What is fetched: the sizes of charts, so that few different requests reach the provider.
 const FETCH_SIZES: [usize; 3] = [500, 1_500, CANDLES_MAX];
 
-/// Older pages kept per symbol and interval. They do not change any more.
-const OLDER_PAGES_MAX: usize = 16;
+/// Candles held in memory, of all pages together; each takes about a hundred bytes.
+const CACHED_CANDLES_MAX: u64 = 400_000;
 
-/// After a failure the provider is left alone for so long.
-const FAILURE_WAIT: Duration = Duration::from_secs(5);
+/// A page that nobody has asked for so long makes room.
+const IDLE_MAX: Duration = Duration::from_secs(3_600);
 
-/// The provider counts its credits by the minute.
-const RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
+/// Tells the time. A simulation brings its own.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Where history comes from and how long it is kept.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CandlesConfig {
-    /// Base address of the provider's REST API.
-    pub rest_url: String,
-    /// Its key.
-    pub api_key: SecretString,
+    /// The provider's REST API.
+    pub rest: RestClient,
     /// Instruments that have candles.
     pub instruments: Vec<Arc<Instrument>>,
-    /// How long the newest history is served before it is fetched again.
-    pub ttl: Duration,
+    /// How long the newest history of intervals below an hour is served before it is fetched again.
+    pub ttl_minutes: Duration,
+    /// The same for an hour and more.
+    pub ttl_hours: Duration,
+    /// Where history outlives the process; none: nowhere.
+    pub store: Option<Arc<dyn CandleStore>>,
+    /// Whether quotes and candles outside trading hours count.
+    pub sessions: SessionRule,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 impl CandlesConfig {
-    /// The usual settings: history is kept for a minute.
+    /// The usual settings: nothing outlives the process.
     #[must_use]
     pub fn new(rest_url: String, api_key: SecretString, instruments: Vec<Arc<Instrument>>) -> Self {
+        Self::of(RestClient::new(&rest_url, api_key), instruments)
+    }
+
+    /// The same, over a client that shares its budget with others.
+    #[must_use]
+    pub fn of(rest: RestClient, instruments: Vec<Arc<Instrument>>) -> Self {
         Self {
-            rest_url,
-            api_key,
+            rest,
             instruments,
-            ttl: Duration::from_secs(60),
+            ttl_minutes: Duration::from_secs(60),
+            ttl_hours: Duration::from_secs(3_600),
+            store: None,
+            sessions: SessionRule::Always,
+            clock: Arc::new(Utc::now),
         }
     }
 }
@@ -75,34 +102,21 @@ pub struct CandlePage {
 }
 
 struct Inner {
-    rest: RestClient,
-    ttl: Duration,
-    series: HashMap<(Symbol, Interval), Series>,
+    series: HashMap<SeriesKey, Series>,
+    /// From when on quotes of a symbol have been heard without a hole.
+    heard_since: Mutex<HashMap<Symbol, Timestamp>>,
+    pages: Cache<PageKey, Arc<Entry>>,
+    loader: Loader,
+    sessions: SessionRule,
+    ttl: [TimeDelta; 2],
+    clock: Clock,
 }
 
-/// One symbol at one interval.
-struct Series {
-    provider_symbol: String,
-    digits: u32,
-    live: Mutex<LiveCandles>,
-    /// Held while fetching, which makes the fetch single.
-    history: AsyncMutex<History>,
-}
-
-#[derive(Default)]
-struct History {
-    newest: Option<Fetched>,
-    /// By what they end before, and how many were asked for.
-    older: BTreeMap<(Timestamp, usize), Vec<Candle>>,
-    /// No fetch before this: the provider has just failed.
-    retry_at: Option<Instant>,
-}
-
-struct Fetched {
-    at: Instant,
-    /// What was asked for; fewer candles mean that there are no older ones.
-    size: usize,
-    candles: Vec<Candle>,
+/// The newest page of a series, or an older one by its end and size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct PageKey {
+    series: SeriesKey,
+    older: Option<(Timestamp, usize)>,
 }
 
 impl Candles {
@@ -113,37 +127,60 @@ impl Candles {
             Interval::ALL.map(|interval| (Arc::clone(instrument), interval))
         });
         let series = keys.map(|(instrument, interval)| {
-            let series = Series {
-                provider_symbol: catalogue::listing(&instrument).provider_symbol,
-                digits: instrument.digits,
-                live: Mutex::default(),
-                history: AsyncMutex::default(),
-            };
-            ((instrument.symbol, interval), series)
+            let (symbol, series) = (instrument.symbol, Series::new(&instrument));
+            (SeriesKey { symbol, interval }, series)
         });
+        let now = (config.clock)();
+        let since = config.instruments.iter().map(|it| (it.symbol, now));
+        let seconds = |ttl| TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX);
+        let pages = Cache::builder()
+            .max_capacity(CACHED_CANDLES_MAX)
+            .weigher(|_, page: &Arc<Entry>| {
+                // Also an empty page takes its place.
+                u32::try_from(page.candles.len() + 8).unwrap_or(u32::MAX)
+            })
+            .time_to_idle(IDLE_MAX);
         let inner = Inner {
-            rest: RestClient::new(&config.rest_url, config.api_key),
-            ttl: config.ttl,
             series: series.collect(),
+            heard_since: Mutex::new(since.collect()),
+            pages: pages.build(),
+            loader: Loader {
+                rest: config.rest,
+                store: config.store,
+                sessions: config.sessions,
+            },
+            sessions: config.sessions,
+            ttl: [seconds(config.ttl_minutes), seconds(config.ttl_hours)],
+            clock: config.clock,
         };
         Self {
             inner: Arc::new(inner),
         }
     }
 
-    /// Builds the newest candle of every interval. A quote of an unknown symbol is ignored.
+    /// Builds the newest candle of every interval. A quote of an unknown symbol is ignored, and so
+    /// is one outside trading hours, where those count.
     pub fn quote(&self, quote: &Quote) {
         for interval in Interval::ALL {
-            if let Some(series) = self.inner.series.get(&(quote.symbol, interval)) {
-                series.live().take(interval, quote);
+            let symbol = quote.symbol;
+            let series = self.inner.series.get(&SeriesKey { symbol, interval });
+            if let Some(series) = series {
+                series.take(interval, quote, self.inner.sessions);
             }
         }
+    }
+
+    /// Quotes of a symbol are heard without a hole from `at` on. What was fetched before may lack
+    /// what nobody heard, and is fetched again when somebody asks.
+    pub fn resumed(&self, symbol: Symbol, at: Timestamp) {
+        self.inner.heard_since().insert(symbol, at);
     }
 
     /// The newest `limit` candles (1 to 5,000) that start before `before`, or the newest of all.
     ///
     /// # Errors
-    /// [`RelayError::UnknownSymbol`]; any other when the provider is away and nothing is known.
+    /// [`RelayError::UnknownSymbol`]; [`RelayError::NoCandles`] when the provider is away and
+    /// nothing is known.
     pub async fn page(
         &self,
         symbol: Symbol,
@@ -152,17 +189,17 @@ impl Candles {
         before: Option<Timestamp>,
     ) -> Result<CandlePage, RelayError> {
         let limit = limit.clamp(1, CANDLES_MAX);
-        let series = self.inner.series.get(&(symbol, interval));
+        let key = SeriesKey { symbol, interval };
+        let series = self.inner.series.get(&key);
         let series = series.ok_or(RelayError::UnknownSymbol(symbol))?;
         let asked = Asked {
-            interval,
             limit,
-            before,
+            before: before.map(|before| interval.start_at_or_after(before)),
         };
-        let (history, failure) = self.inner.history(series, asked).await;
-        let candles = series.joined(history, asked);
-        match failure {
-            Some(error) if candles.is_empty() => Err(error),
+        let entry = self.inner.entry(key, series, asked).await;
+        let candles = series.joined(interval, &entry, asked);
+        match &entry.failure {
+            Some(failure) if candles.is_empty() => Err(RelayError::NoCandles(failure.clone())),
             failure => Ok(CandlePage {
                 candles,
                 stale: failure.is_some(),
@@ -171,174 +208,104 @@ impl Candles {
     }
 }
 
-/// What a page was asked for.
-#[derive(Clone, Copy)]
-struct Asked {
-    interval: Interval,
-    limit: usize,
-    before: Option<Timestamp>,
-}
-
 impl Inner {
-    /// What is known of the provider's history, and why it is not newer or longer, if so.
-    async fn history(&self, series: &Series, asked: Asked) -> (Vec<Candle>, Option<RelayError>) {
-        let mut history = series.history.lock().await;
-        let fetched = match asked.before {
-            None => self.refresh(&mut history, series, asked).await,
-            Some(before) => self.older(&mut history, series, asked, before).await,
+    /// The page that holds what was asked for: the one in memory while it is fresh, else a new one,
+    /// made once for all who ask at the same time.
+    async fn entry(&self, series: SeriesKey, of: &Series, asked: Asked) -> Arc<Entry> {
+        let larger = FETCH_SIZES.into_iter().find(|size| *size >= asked.limit);
+        let size = larger.unwrap_or(CANDLES_MAX);
+        let key = PageKey {
+            series,
+            older: asked.before.map(|before| (before, size)),
         };
-        match fetched {
-            Ok(candles) => (candles, None),
-            Err(error) => {
-                counter!("daybook_candles_stale_total").increment(1);
-                (history.known(asked), Some(error))
+        loop {
+            let usable = |entry: &Arc<Entry>| self.is_fresh(series, asked, entry);
+            let old = self.pages.get(&key).await;
+            if let Some(entry) = old.as_ref().filter(|entry| usable(entry)) {
+                return Arc::clone(entry);
             }
-        }
-    }
-
-    async fn refresh(
-        &self,
-        history: &mut History,
-        series: &Series,
-        asked: Asked,
-    ) -> Result<Vec<Candle>, RelayError> {
-        let fresh = history
-            .newest
-            .as_ref()
-            .filter(|newest| newest.at.elapsed() < self.ttl && newest.size >= asked.limit);
-        if fresh.is_none() {
-            let larger = FETCH_SIZES.into_iter().find(|size| *size >= asked.limit);
-            let size = larger.unwrap_or(CANDLES_MAX);
-            let candles = self
-                .fetch(history, series, asked.interval, size, None)
-                .await?;
-            history.newest = Some(Fetched {
-                at: Instant::now(),
-                size,
-                candles,
-            });
-        }
-        Ok(history.known(asked))
-    }
-
-    async fn older(
-        &self,
-        history: &mut History,
-        series: &Series,
-        asked: Asked,
-        before: Timestamp,
-    ) -> Result<Vec<Candle>, RelayError> {
-        if history
-            .newest
-            .as_ref()
-            .is_some_and(|newest| newest.covers(before, asked.limit))
-        {
-            return Ok(history.known(asked));
-        }
-        let key = (before, asked.limit);
-        if let Some(page) = history.older.get(&key) {
-            return Ok(page.clone());
-        }
-        let (interval, limit) = (asked.interval, asked.limit);
-        let page = self
-            .fetch(history, series, interval, limit, Some(before))
-            .await?;
-        // A page that touches the present still changes.
-        if page
-            .last()
-            .is_some_and(|last| interval.end(last.time) < chrono::Utc::now())
-        {
-            if history.older.len() == OLDER_PAGES_MAX {
-                history.older.pop_first();
-            }
-            history.older.insert(key, page.clone());
-        }
-        Ok(page)
-    }
-
-    async fn fetch(
-        &self,
-        history: &mut History,
-        series: &Series,
-        interval: Interval,
-        size: usize,
-        before: Option<Timestamp>,
-    ) -> Result<Vec<Candle>, RelayError> {
-        if history
-            .retry_at
-            .is_some_and(|retry_at| Instant::now() < retry_at)
-        {
-            let message = "it has just failed, and is left alone for a moment";
-            return Err(RelayError::Unreachable(message.into()));
-        }
-        counter!("daybook_candles_fetches_total").increment(1);
-        let symbol = &series.provider_symbol;
-        match self.rest.time_series(symbol, interval, size, before).await {
-            Ok(mut candles) => {
-                history.retry_at = None;
-                for candle in &mut candles {
-                    candle.rescale(series.digits);
-                }
-                Ok(candles)
-            }
-            Err(error) => {
-                tracing::warn!(symbol, interval = interval.as_str(), %error, "no candles");
-                let rate_limited = matches!(error, RelayError::RateLimited { .. });
-                let wait = if rate_limited {
-                    RATE_LIMIT_WAIT
-                } else {
-                    FAILURE_WAIT
+            let before = asked.before;
+            let since = self.since(series.symbol);
+            let load = async {
+                counter!("daybook_candles_loads_total").increment(1);
+                let known = self.known_finer(series, asked).await;
+                let loading = load::Wanted {
+                    series,
+                    of,
+                    before,
+                    size,
+                    since,
+                    ttl: self.ttl(series.interval),
+                    now: (self.clock)(),
                 };
-                history.retry_at = Some(Instant::now() + wait);
-                Err(error)
+                Arc::new(self.loader.load(loading, old.as_deref(), &known).await)
+            };
+            let selected = self.pages.entry(key);
+            let entry = selected
+                .or_insert_with_if(load, |entry| !usable(entry))
+                .await;
+            let entry = entry.into_value();
+            // Who waited for somebody else's smaller page asks again.
+            if entry.size >= asked.limit {
+                return entry;
             }
         }
     }
-}
 
-impl Fetched {
-    /// Whether a page that ends before `before` lies within.
-    fn covers(&self, before: Timestamp, limit: usize) -> bool {
-        let reaches_back = self.candles.partition_point(|candle| candle.time < before) >= limit;
-        let reaches_forth = self
-            .candles
-            .last()
-            .is_some_and(|newest| newest.time >= before);
-        reaches_back && reaches_forth
-    }
-}
-
-impl History {
-    /// The part of the newest history that was asked for.
-    fn known(&self, asked: Asked) -> Vec<Candle> {
-        let candles = self.newest.as_ref().map(|newest| newest.candles.as_slice());
-        let candles = candles.unwrap_or_default();
-        let wanted = |candle: &Candle| asked.before.is_none_or(|before| candle.time < before);
-        let end = candles.partition_point(wanted);
-        candles[end.saturating_sub(asked.limit)..end].to_vec()
-    }
-}
-
-impl Series {
-    /// A panic elsewhere cannot leave candles half-built in a way that a chart would notice.
-    fn live(&self) -> MutexGuard<'_, LiveCandles> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The provider's candles and ours as one row, oldest first, cut to what was asked for.
-    fn joined(&self, history: Vec<Candle>, asked: Asked) -> Vec<Candle> {
-        let mut candles: BTreeMap<_, _> = history.into_iter().map(|it| (it.time, it)).collect();
-        for live in self.live().iter() {
-            if asked.before.is_some_and(|before| live.time >= before) {
-                continue;
-            }
-            let joined = candles
-                .get(&live.time)
-                .map_or(*live, |known| known.joined(live));
-            candles.insert(live.time, joined);
+    /// Pages in memory from which candles of this interval can be made, should the provider be
+    /// away.
+    async fn known_finer(&self, series: SeriesKey, asked: Asked) -> Vec<(Interval, Arc<Entry>)> {
+        let mut known = Vec::new();
+        if asked.before.is_some() {
+            return known;
         }
-        let skipped = candles.len().saturating_sub(asked.limit);
-        candles.into_values().skip(skipped).collect()
+        for interval in aggregate::finer(series.interval) {
+            let series = SeriesKey { interval, ..series };
+            let key = PageKey {
+                series,
+                older: None,
+            };
+            if let Some(entry) = self.pages.get(&key).await {
+                known.push((interval, entry));
+            }
+        }
+        known
+    }
+
+    fn is_fresh(&self, series: SeriesKey, asked: Asked, entry: &Entry) -> bool {
+        let now = (self.clock)();
+        if entry.size < asked.limit {
+            return false;
+        }
+        if entry.failure.is_some() {
+            return now < entry.retry_at;
+        }
+        let settled = series::settled_until(series.interval, entry.fetched_at);
+        if asked.before.is_some_and(|before| before <= settled) {
+            return true; // It does not change any more.
+        }
+        let young = now - entry.fetched_at < self.ttl(series.interval);
+        young && entry.fetched_at >= self.since(series.symbol)
+    }
+
+    fn ttl(&self, interval: Interval) -> TimeDelta {
+        let [minutes, hours] = self.ttl;
+        if interval < Interval::H1 {
+            minutes
+        } else {
+            hours
+        }
+    }
+
+    fn since(&self, symbol: Symbol) -> Timestamp {
+        let since = self.heard_since().get(&symbol).copied();
+        since.unwrap_or(Timestamp::MIN_UTC)
+    }
+
+    fn heard_since(&self) -> MutexGuard<'_, HashMap<Symbol, Timestamp>> {
+        self.heard_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

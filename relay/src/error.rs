@@ -35,6 +35,9 @@ pub enum RelayError {
     /// The provider answered something that is not its protocol.
     #[error("the provider's answer cannot be read: {0}")]
     Malformed(String),
+    /// There are no candles to give, old ones included.
+    #[error("there are no candles: {0}")]
+    NoCandles(String),
     /// No such instrument is configured.
     #[error("{0} is not an instrument of this feed")]
     UnknownSymbol(Symbol),

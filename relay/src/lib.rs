@@ -9,9 +9,11 @@ mod candle;
 mod candle_cache;
 pub mod catalogue;
 mod conflating;
+mod credits;
 mod error;
 mod filter;
 mod hub;
+mod interest;
 mod quote_message;
 mod rest;
 pub mod simulator;
@@ -24,12 +26,17 @@ pub mod upstream;
 mod wire;
 
 pub use candle::{Candle, Interval, UnknownInterval};
-pub use candle_cache::{CANDLES_MAX, CandlePage, Candles, CandlesConfig};
+pub use candle_cache::{
+    CANDLES_MAX, CandlePage, CandleStore, Candles, CandlesConfig, Clock, Fetched, KeepFailed,
+    SeriesKey, Stored,
+};
 pub use error::RelayError;
 pub use filter::{Filter, FilterConfig, Verdict};
 pub use hub::{FeedStatus, Hub};
+pub use interest::{Interest, Watch, conversion_symbols};
 pub use quote_message::QuoteMessage;
+pub use rest::RestClient;
 pub use simulator::{Simulator, SimulatorConfig};
 pub use subscription::HubSubscription;
 pub use tap::{Tap, Tapped};
-pub use upstream::{Feed, FeedConfig};
+pub use upstream::{BookTicker, Feed, FeedConfig, Provider, TwelveData};

@@ -2,28 +2,37 @@
 //!
 //! The key travels in a header, so that no address that is logged ever carries it.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::{NaiveDate, NaiveDateTime};
 use daybook_domain::{Decimal, Timestamp};
-use reqwest::{Client, Url, header};
+use reqwest::{Client, RequestBuilder, Response, Url, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     Candle, Interval, RelayError,
+    credits::Credits,
     wire::{ErrorBody, decimal_text},
 };
 
 /// An answer that takes longer is of no use to a chart or a price.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A client of the provider's REST API.
+/// A client of the provider's REST API. Its clones share one budget of credits, as everything
+/// that uses one key does.
 #[derive(Clone)]
-pub(crate) struct RestClient {
+pub struct RestClient {
+    plain: PlainRest,
+    key: SecretString,
+    credits: Arc<Credits>,
+}
+
+/// A client of a JSON API that asks for no key.
+#[derive(Clone)]
+pub(crate) struct PlainRest {
     http: Client,
     base: String,
-    key: SecretString,
 }
 
 /// A price that was asked for.
@@ -61,21 +70,30 @@ struct QuoteBody {
 
 impl RestClient {
     /// A client of the API at `base`. Opens no connection yet.
-    pub(crate) fn new(base: &str, key: SecretString) -> Self {
-        // One provider for the whole process; whoever comes first installs it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = Client::builder().timeout(TIMEOUT).user_agent("daybook");
-        let builder = if is_loopback(base) {
-            builder.no_proxy() // A proxy's loopback is not ours.
-        } else {
-            builder
-        };
-        let http = builder.build();
+    #[must_use]
+    pub fn new(base: &str, key: SecretString) -> Self {
         Self {
-            http: http.expect("invariant: an HTTP client with a TLS provider can be built"),
-            base: base.trim_end_matches('/').to_owned(),
+            plain: PlainRest::new(base),
             key,
+            credits: Arc::default(),
         }
+    }
+
+    /// The same with a budget of its own, below the provider's.
+    #[must_use]
+    pub fn with_credits_per_minute(self, per_minute: Option<u32>) -> Self {
+        Self {
+            credits: Arc::new(Credits::new(per_minute)),
+            ..self
+        }
+    }
+
+    pub(crate) const fn key(&self) -> &SecretString {
+        &self.key
+    }
+
+    pub(crate) fn credits(&self) -> &Credits {
+        &self.credits
     }
 
     /// Candles ending before `before`, or the newest; oldest first, at most `limit` of them.
@@ -95,12 +113,13 @@ impl RestClient {
             ("order", "asc"),
         ];
         // The provider's end is inclusive, and its candles start at full minutes.
-        let last = before.map(|before| before - chrono::TimeDelta::seconds(1));
+        let second = chrono::TimeDelta::seconds(1);
+        let last = before.and_then(|before| before.checked_sub_signed(second));
         let end_date = last.map(|last| last.format("%Y-%m-%d %H:%M:%S").to_string());
         if let Some(end_date) = &end_date {
             query.push(("end_date", end_date));
         }
-        let series: TimeSeries = self.get("time_series", &query).await?;
+        let series: TimeSeries = self.get("time_series", &query, 1).await?;
         let candles: Option<Vec<_>> = series.values.iter().map(Bar::candle).collect();
         let mut candles = candles
             .ok_or_else(|| RelayError::Malformed("a candle with a bad time or price".into()))?;
@@ -114,10 +133,10 @@ impl RestClient {
         let joined = symbols.join(",");
         let query = [("symbol", joined.as_str())];
         let bodies: HashMap<String, QuoteBody> = if let [symbol] = symbols {
-            let body: QuoteBody = self.get("quote", &query).await?;
+            let body: QuoteBody = self.get("quote", &query, 1).await?;
             HashMap::from([((*symbol).to_owned(), body)])
         } else {
-            self.get("quote", &query).await?
+            self.get("quote", &query, symbols.len()).await?
         };
         let price = |(provider_symbol, body): (String, QuoteBody)| {
             Some(PolledPrice {
@@ -133,27 +152,69 @@ impl RestClient {
         &self,
         path: &str,
         query: &[(&str, &str)],
+        credits: usize,
     ) -> Result<T, RelayError> {
+        self.credits.spend(credits)?;
+        let authorization = format!("apikey {}", self.key.expose_secret());
+        let request = self.plain.request(path, query)?;
+        let sent = request.header(header::AUTHORIZATION, authorization).send();
+        let response = sent.await.map_err(unreachable)?;
+        self.credits.heard(response.headers());
+        let read = read(response).await;
+        if let Err(RelayError::RateLimited { .. }) = &read {
+            self.credits.exhausted();
+        }
+        read
+    }
+}
+
+impl PlainRest {
+    /// A client of the API at `base`. Opens no connection yet.
+    pub(crate) fn new(base: &str) -> Self {
+        // One provider for the whole process; whoever comes first installs it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = Client::builder().timeout(TIMEOUT).user_agent("daybook");
+        let builder = if is_loopback(base) {
+            builder.no_proxy() // A proxy's loopback is not ours.
+        } else {
+            builder
+        };
+        let http = builder.build();
+        Self {
+            http: http.expect("invariant: an HTTP client with a TLS provider can be built"),
+            base: base.trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// What the API says at `path`.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, RelayError> {
+        let response = self.request(path, query)?.send().await;
+        read(response.map_err(unreachable)?).await
+    }
+
+    fn request(&self, path: &str, query: &[(&str, &str)]) -> Result<RequestBuilder, RelayError> {
         let address = format!("{}/{path}", self.base);
         let url = Url::parse_with_params(&address, query)
             .map_err(|error| RelayError::Unreachable(format!("{}: {error}", self.base)))?;
-        let authorization = format!("apikey {}", self.key.expose_secret());
-        let request = self
-            .http
-            .get(url)
-            .header(header::AUTHORIZATION, authorization);
-        let response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(unreachable)?;
-        // Errors come with HTTP 200 as well, so the body is asked first.
-        if let Some(error) = refusal(status.as_u16(), &body) {
-            return Err(error);
-        }
-        if !status.is_success() {
-            return Err(RelayError::Unreachable(format!("HTTP {status}")));
-        }
-        serde_json::from_slice(&body).map_err(|error| RelayError::Malformed(error.to_string()))
+        Ok(self.http.get(url))
     }
+}
+
+async fn read<T: DeserializeOwned>(response: Response) -> Result<T, RelayError> {
+    let status = response.status();
+    let body = response.bytes().await.map_err(unreachable)?;
+    // Errors come with HTTP 200 as well, so the body is asked first.
+    if let Some(error) = refusal(status.as_u16(), &body) {
+        return Err(error);
+    }
+    if !status.is_success() {
+        return Err(RelayError::Unreachable(format!("HTTP {status}")));
+    }
+    serde_json::from_slice(&body).map_err(|error| RelayError::Malformed(error.to_string()))
 }
 
 impl Bar {

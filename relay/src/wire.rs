@@ -104,6 +104,21 @@ fn is_empty_list(text: &str) -> bool {
             .eq("[]".chars())
 }
 
+/// The names in a list of refused symbols, whichever of the provider's forms it has.
+pub(crate) fn symbols_of(fails: &str) -> Vec<String> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Refused {
+        Name(String),
+        Object { symbol: String },
+    }
+    let refused: Vec<Refused> = serde_json::from_str(fails).unwrap_or_default();
+    let name = |refused| match refused {
+        Refused::Name(symbol) | Refused::Object { symbol } => symbol,
+    };
+    refused.into_iter().map(name).collect()
+}
+
 /// A decimal from the text of a JSON number, or of a number in a JSON string.
 pub(crate) fn decimal(raw: &RawValue) -> Option<Decimal> {
     decimal_text(raw.get().trim_matches('"'))
@@ -174,6 +189,12 @@ mod tests {
         let one = r#"[{"symbol":"FOO"}]"#;
         assert_eq!(refused(&with(one)).as_deref(), Some(one));
         assert_eq!(refused(r#"{"event":"subscribe-status"}"#), None);
+        assert_eq!(symbols_of(one), ["FOO"]);
+        assert_eq!(
+            symbols_of(r#"["FOO",{"symbol":"BAR","why":1}]"#),
+            ["FOO", "BAR"]
+        );
+        assert_eq!(symbols_of(r#"{"FOO":1}"#), [""; 0]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use axum::{
 };
 use chrono::Utc;
 use daybook_domain::quote::QuoteSource;
-use daybook_relay::{Feed, FeedConfig, FeedStatus, Hub};
+use daybook_relay::{Feed, FeedConfig, FeedStatus, Hub, RestClient, TwelveData};
 use serde_json::{Value, json};
 use support::{feed_config, next_quote, soon, until_status};
 use tokio::{net::TcpListener, time::Duration};
@@ -67,12 +67,11 @@ impl Provider {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let mut config = feed_config(
-            format!("ws://{address}/ws"),
-            format!("http://{address}"),
-            names,
-        );
-        config.source = QuoteSource::TwelveData;
+        let (ws, rest) = (format!("ws://{address}/ws"), format!("http://{address}"));
+        let mut config = feed_config(ws.clone(), rest.clone(), names);
+        let rest = RestClient::new(&rest, "demo".to_owned().into());
+        let provider = TwelveData::new(ws, rest, QuoteSource::TwelveData, &config.symbols, None);
+        config.providers = vec![Arc::new(provider)];
         config
     }
 

@@ -4,12 +4,12 @@
 
 mod support;
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use daybook_domain::{Decimal, quote::QuoteSource};
 use daybook_relay::{
-    Candles, CandlesConfig, Feed, FeedStatus, Hub, Interval, RelayError, Simulator,
-    SimulatorConfig, staleness,
+    Candles, CandlesConfig, Feed, FeedStatus, Hub, Interval, RelayError, RestClient, Simulator,
+    SimulatorConfig, TwelveData, staleness,
 };
 use serde_json::Value;
 use support::{
@@ -64,7 +64,15 @@ async fn symbols_over_several_connections_all_arrive() {
     let simulator = Simulator::start(simulator_config()).await.unwrap();
     let names = ["EURUSD", "BTCUSD", "XAUUSD"];
     let mut config = feed_of(&simulator, &names);
-    config.symbols_per_connection = Some(1);
+    let rest = RestClient::new(&simulator.rest_url(), "demo".to_owned().into());
+    let (ws, source) = (simulator.ws_url(), QuoteSource::Simulator);
+    config.providers = vec![Arc::new(TwelveData::new(
+        ws,
+        rest,
+        source,
+        &config.symbols,
+        Some(1),
+    ))];
     let hub = Hub::new();
     let (_feed, mut quotes) = Feed::start(config, hub.clone());
     let mut missing: HashSet<_> = names.map(symbol).into();

@@ -7,11 +7,30 @@ import json
 import queue
 import sys
 import time
+import urllib.request
 
 import twelvedata.exceptions
 from twelvedata import TDClient
 
 DEADLINE_S = 60
+
+
+def faults(base_url, **switches):
+    """Switches these faults on, and all others off."""
+    body = json.dumps(switches).encode()
+    headers = {"content-type": "application/json"}
+    address = base_url + "/control/faults"
+    request = urllib.request.Request(address, data=body, headers=headers, method="PUT")
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
+        assert answer.status == 200, answer.status
+
+
+def raises(error, call):
+    try:
+        call()
+    except error:
+        return
+    raise AssertionError(f"{error.__name__} was expected")
 
 
 def check_rest(client):
@@ -39,12 +58,29 @@ def check_rest(client):
     found = client.symbol_search(symbol="EUR").as_json()
     assert any(row["symbol"] == "EUR/USD" for row in found), found
 
-    try:
-        client.time_series(symbol="EUR/USD", interval="7min").as_json()
-    except twelvedata.exceptions.BadRequestError:
-        pass
-    else:
-        raise AssertionError("a bad interval was accepted")
+    raises(
+        twelvedata.exceptions.BadRequestError,
+        client.time_series(symbol="EUR/USD", interval="7min").as_json,
+    )
+    raises(
+        twelvedata.exceptions.TwelveDataError,
+        client.price(symbol="NO/SUCH").as_json,
+    )
+
+
+def check_errors(client, base_url):
+    faults(base_url, rateLimit=True)
+    raises(
+        twelvedata.exceptions.TwelveDataError,
+        client.price(symbol="EUR/USD").as_json,
+    )
+    faults(base_url, unauthorized=True)
+    raises(
+        twelvedata.exceptions.InvalidApiKeyError,
+        client.price(symbol="EUR/USD").as_json,
+    )
+    faults(base_url)
+    client.price(symbol="EUR/USD").as_json()
 
 
 def check_key(base_url):
@@ -105,6 +141,7 @@ def main():
     client = TDClient(apikey="demo", base_url=base_url)
     check_rest(client)
     check_key(base_url)
+    check_errors(client, base_url)
     check_websocket(client, ws_url)
     print(json.dumps({"ok": True}))
 

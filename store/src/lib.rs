@@ -4,6 +4,7 @@
 //! commit, read by stream and by position. This crate does not know what an order is.
 
 mod beside;
+pub mod candles;
 #[cfg(feature = "cluster")]
 pub mod cluster;
 mod codec;
@@ -29,6 +30,7 @@ pub mod testing;
 pub mod upcast;
 pub mod verify;
 
+pub use candles::{CandleRow, CandleTable, KeepCandles, KeptCandles};
 pub use committer::{Writer, WriterStats};
 pub use cqrs::PostgresEventStore;
 pub use error::{AppendError, StoreError};

@@ -66,6 +66,12 @@ impl Launch {
     /// With an external database and the tests' own feed, every limit on rates off.
     #[must_use]
     pub fn on(database_url: &str, feed: &Feed) -> Self {
+        Self::with(database_url, &feed.ws_url(), &feed.rest_url())
+    }
+
+    /// The same, with a provider at these addresses.
+    #[must_use]
+    pub fn with(database_url: &str, ws_url: &str, rest_url: &str) -> Self {
         Self::bare()
             .set("DATABASE_URL", database_url)
             .set("JWT_ACCESS_SECRET", "tests-access-secret-0123456789abcdef")
@@ -88,8 +94,8 @@ impl Launch {
                 "tests-webhook-secret-0123456789abcdef",
             )
             .set("TWELVEDATA_API_KEY", "tests")
-            .set("TWELVEDATA_WS_URL", &feed.ws_url())
-            .set("TWELVEDATA_REST_URL", &feed.rest_url())
+            .set("TWELVEDATA_WS_URL", ws_url)
+            .set("TWELVEDATA_REST_URL", rest_url)
             .set("DAYBOOK_SESSIONS", "always")
             .without_rate_limits()
     }

@@ -230,6 +230,13 @@ pub(crate) async fn quotes(
             all
         }
     };
+    if query.symbols.is_some() {
+        // By name: somebody wants to know, so these are worth a subscription for a while.
+        let interest = &app.handles.interest;
+        instruments
+            .iter()
+            .for_each(|terms| interest.touch(terms.symbol));
+    }
     let now = Utc::now();
     let max_age = max_quote_age(&app.handles.config.rules);
     let items = instruments.iter().filter_map(|terms| {
@@ -281,6 +288,7 @@ pub(crate) async fn candles(
         ));
     }
     let before = time_parameter("before", query.before.as_deref())?;
+    app.handles.interest.touch(terms.symbol);
     let page = app
         .handles
         .candles

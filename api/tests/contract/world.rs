@@ -14,7 +14,7 @@ use daybook_domain::{
 };
 use daybook_engine::{Engine, EngineConfig};
 use daybook_projections::{Reads, Runners};
-use daybook_relay::{Candles, CandlesConfig, Hub};
+use daybook_relay::{Candles, CandlesConfig, Hub, Interest};
 use daybook_store::{Leadership, Role, Store, testing::TestDatabase};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -107,13 +107,14 @@ impl World {
             world.lead(&reads, rules).await;
         }
         let (engines, engine) = watch::channel(world.engine.clone());
-        let (instruments_sender, instruments) = watch::channel(seeds);
+        let (instruments_sender, instruments) = watch::channel(seeds.clone());
         world.router = daybook_api::router(ApiState {
             store,
             reads,
             sockets: Sockets::start(&hub, SocketsConfig::default()).expect("threads start"),
             hub,
             candles: Candles::new(candles),
+            interest: Interest::new(&seeds, None),
             engine,
             instruments,
             config: Arc::new(config),

@@ -31,7 +31,8 @@ impl Arena {
     /// When there is no Postgres, or it does not start.
     pub async fn start() -> anyhow::Result<Self> {
         let arena = Self::bare().await?;
-        let mut connection = PgConnection::connect_with(&arena.database("postgres").await?).await?;
+        let options = arena.database("postgres").await?;
+        let mut connection = PgConnection::connect_with(&options).await?;
         for _ in 0..WAL_SEGMENTS {
             sqlx::query("select pg_logical_emit_message(false, '', ''), pg_switch_wal()")
                 .execute(&mut connection)
@@ -42,7 +43,7 @@ impl Arena {
         Ok(arena)
     }
 
-    /// The same for who writes next to nothing: without the WAL segments.
+    /// Starts the cluster as it is on its first day: for what is not measured in milliseconds.
     ///
     /// # Errors
     /// When there is no Postgres, or it does not start.

@@ -17,6 +17,7 @@ mod ours;
 mod peer;
 mod rebuild;
 mod report;
+mod soak;
 mod store;
 mod ticks;
 
@@ -57,6 +58,13 @@ pub enum Bench {
         #[arg(long, default_value_t = 500_000)]
         events: usize,
     },
+    /// Simulated hours on a virtual clock, weekend included: memory must not grow. Exits 1 if it
+    /// does.
+    Soak {
+        /// Hours to live through.
+        #[arg(long, default_value_t = 24)]
+        hours: u32,
+    },
 }
 
 /// Runs one benchmark and prints its table, or JSON.
@@ -70,6 +78,7 @@ pub async fn run(args: BenchArgs, json: bool) -> anyhow::Result<()> {
         Bench::Fanout(args) => tokio::task::spawn_blocking(move || fanout::run(&args)).await??,
         Bench::FanoutServer { port, symbols } => return fanout::server::run(port, symbols).await,
         Bench::Rebuild { events } => rebuild::run(events).await?,
+        Bench::Soak { hours } => soak::run(hours).await?,
     };
     report.print(json)
 }

@@ -11,6 +11,7 @@ mod openapi;
 mod operator;
 mod progress;
 mod projections;
+mod quotes;
 mod replay;
 mod scenario;
 mod simulate;
@@ -86,6 +87,9 @@ enum Command {
     /// Flags, limits, leverage and money of an account.
     #[command(subcommand)]
     Accounts(accounts::Accounts),
+    /// A running server's quotes.
+    #[command(subcommand)]
+    Quotes(quotes::Quotes),
     /// Stand in for the outside world.
     #[command(subcommand)]
     Simulate(simulate::Simulate),
@@ -97,7 +101,8 @@ enum Command {
         daybook bench store\n  \
         daybook bench engine --resting 1000000\n  \
         daybook bench fanout --seconds 8\n  \
-        daybook bench rebuild --events 500000 --json")]
+        daybook bench rebuild --events 500000 --json\n  \
+        daybook bench soak --hours 72")]
     Bench(BenchArgs),
     /// Print the OpenAPI document.
     Openapi,
@@ -115,6 +120,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         | Command::Instruments(_)
         | Command::Deals(_)
         | Command::Accounts(_)
+        | Command::Quotes(_)
         | Command::Scenario(_)
         | Command::Bench(_)
         | Command::Openapi => "warn",
@@ -126,6 +132,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Config => config::run(&configured()?, json),
         Command::Openapi => openapi::run(),
         Command::Bench(args) => bench::run(args, json).await.map(|()| Verdict::Fine),
+        Command::Quotes(what) => quotes::run(what, json).await,
         Command::Simulate(what) => simulate::run(what, json).await,
         Command::Scenario(what) => scenario::run(what).await,
         Command::Migrate => with_database(async |at| migrate::run(at, json).await).await,
@@ -235,9 +242,11 @@ mod tests {
             "accounts leverage 0193c0de-0000-7000-8000-000000000000 30",
             "accounts adjust 0193c0de-0000-7000-8000-000000000000 -25.50 --bucket demo",
             "simulate feed --listen 127.0.0.1:0 --ticks a.csv b.csv --speed 2.5 --seed 7 --loop \
-             --max-gap-ms 100",
+             --max-gap-ms 100 --control",
+            "quotes watch EURUSD XAUUSD --url http://127.0.0.1:8080 --count 3 --json",
             "scenario run file.json --out report.json",
             "bench store --json",
+            "bench soak --hours 24",
             "openapi",
         ] {
             let words = std::iter::once("daybook").chain(line.split_whitespace());
@@ -258,6 +267,7 @@ mod tests {
             "instruments set EURUSD spreadMarkup",
             "deals bust 0193c0de-0000-7000-8000-000000000000",
             "deals reprice 0193c0de-0000-7000-8000-000000000000 --price 0 --reason x",
+            "quotes watch",
         ] {
             let words = std::iter::once("daybook").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "{line}");

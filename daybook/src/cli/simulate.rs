@@ -43,6 +43,9 @@ pub struct FeedArgs {
     /// Longer gaps of the replay are shortened to this.
     #[arg(long, default_value_t = 5000)]
     max_gap_ms: u64,
+    /// Let anybody who reaches the port switch faults on at /control/faults.
+    #[arg(long)]
+    control: bool,
 }
 
 fn speed(text: &str) -> Result<Decimal, String> {
@@ -60,6 +63,7 @@ pub async fn run(what: Simulate, json: bool) -> anyhow::Result<Verdict> {
         seed: args.seed,
         looping: args.looping,
         max_gap_ms: args.max_gap_ms,
+        control: args.control,
         instruments: instrument::seed().into_iter().map(Arc::new).collect(),
     };
     let simulator = Simulator::start(config)

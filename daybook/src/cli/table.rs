@@ -31,7 +31,8 @@ impl Table {
         out::text(&self.render());
     }
 
-    fn render(&self) -> String {
+    /// The table as text.
+    pub fn render(&self) -> String {
         let width = |column: usize| {
             let cells = self.rows.iter().map(|row| row[column].chars().count());
             cells

@@ -6,10 +6,10 @@ mod secrets;
 mod shown;
 mod variables;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use daybook_api::{Limits, Network, SocketsConfig};
-use daybook_domain::{Decimal, Rules};
+use daybook_domain::{Decimal, Rules, Symbol};
 use daybook_engine::EngineConfig;
 use daybook_relay::FilterConfig;
 use daybook_store::MasterKey;
@@ -73,16 +73,68 @@ pub struct MarketConfig {
     pub ws_url: String,
     /// The provider's REST API.
     pub rest_url: String,
-    /// Most symbols to subscribe to.
+    /// Who sells quotes, the preferred one first.
+    pub providers: Vec<ProviderKind>,
+    /// Symbols with an order of their own.
+    pub routes: BTreeMap<Symbol, Vec<ProviderKind>>,
+    /// A provider that has not delivered for so long is replaced by the next one.
+    pub failover: Duration,
+    /// The second provider's addresses; none: the built-in simulator's.
+    pub book_ticker: Option<BookTickerSettings>,
+    /// A symbol that nobody has wanted for so long is unsubscribed; none: never.
+    pub unwatched: Option<Duration>,
+    /// Most credits of the provider to use in a minute; none: what it says itself.
+    pub credits_per_minute: Option<u32>,
+    /// Most symbols to subscribe to at one time.
     pub symbols_max: Option<usize>,
     /// Symbols on one upstream WebSocket.
     pub symbols_per_connection: Option<usize>,
-    /// How long fetched candles are served.
-    pub history_ttl: Duration,
+    /// How long fetched candles below an hour are served.
+    pub history_ttl_minutes: Duration,
+    /// How long fetched candles of an hour and more are served.
+    pub history_ttl_hours: Duration,
     /// The feed filter.
     pub filter: FilterConfig,
     /// The simulator.
     pub simulator: SimulatorSettings,
+}
+
+/// Who sells quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderKind {
+    /// Twelve Data, or the simulator of it.
+    TwelveData,
+    /// An exchange's public book ticker.
+    BookTicker,
+}
+
+impl ProviderKind {
+    /// Reads `twelve_data` or `book_ticker`.
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "twelve_data" => Ok(Self::TwelveData),
+            "book_ticker" => Ok(Self::BookTicker),
+            other => Err(format!("{other}: a provider is twelve_data or book_ticker")),
+        }
+    }
+
+    /// `twelve_data` or `book_ticker`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TwelveData => "twelve_data",
+            Self::BookTicker => "book_ticker",
+        }
+    }
+}
+
+/// The book ticker.
+#[derive(Debug)]
+pub struct BookTickerSettings {
+    /// Its WebSocket.
+    pub ws_url: String,
+    /// Its REST API.
+    pub rest_url: String,
 }
 
 /// The built-in simulator.

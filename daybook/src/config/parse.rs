@@ -1,6 +1,7 @@
 //! From variables to the typed configuration.
 
 mod house;
+mod market;
 mod secret;
 
 use std::{
@@ -13,12 +14,9 @@ use std::{
 use daybook_api::{Limits, Network, SocketsConfig};
 use daybook_domain::Decimal;
 use daybook_engine::EngineConfig;
-use daybook_relay::FilterConfig;
-use secrecy::SecretString;
 
 use super::{
-    ApiSettings, Config, ConfigErrors, DatabaseConfig, LogConfig, MarketConfig, MetricsListen,
-    SimulatorSettings, reader::Reader,
+    ApiSettings, Config, ConfigErrors, DatabaseConfig, LogConfig, MetricsListen, reader::Reader,
 };
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -31,7 +29,7 @@ pub fn config(environment: BTreeMap<String, String>) -> Result<Config, ConfigErr
     let metrics = metrics(&mut read);
     let data_dir = PathBuf::from(read.text("DAYBOOK_DATA_DIR").unwrap_or("./data".to_owned()));
     let database = database(&mut read);
-    let market = market(&mut read);
+    let market = market::in_use(&mut read);
     let engine = engine(&mut read, market.api_key.is_none());
     let (api, advertise) = api(&mut read, listen);
     let secrets = secret::in_use(&mut read, database.url.is_some(), &data_dir);
@@ -103,56 +101,6 @@ fn database(read: &mut Reader) -> DatabaseConfig {
     DatabaseConfig {
         url,
         connections_max: read.at_least_one("DAYBOOK_DATABASE_CONNECTIONS_MAX", 20),
-    }
-}
-
-fn market(read: &mut Reader) -> MarketConfig {
-    let default = FilterConfig::default();
-    let hundred = Decimal::ONE_HUNDRED;
-    let mut percent = |name, default: Decimal| {
-        let percent = read.parsed_with(name, positive);
-        percent.map_or(default, |percent| percent / hundred)
-    };
-    let filter = FilterConfig {
-        jump_max: percent("DAYBOOK_FEED_JUMP_MAX_PERCENT", default.jump_max),
-        agreement: percent("DAYBOOK_FEED_AGREEMENT_PERCENT", default.agreement),
-        silence: read
-            .parsed("DAYBOOK_FEED_SILENCE_MS")
-            .map_or(default.silence, Duration::from_millis),
-    };
-    let ws_url = url(read, "TWELVEDATA_WS_URL", &["ws", "wss"]);
-    let rest_url = url(read, "TWELVEDATA_REST_URL", &["http", "https"]);
-    MarketConfig {
-        api_key: read.text("TWELVEDATA_API_KEY").map(SecretString::from),
-        ws_url: ws_url.unwrap_or("wss://ws.twelvedata.com/v1/quotes/price".to_owned()),
-        rest_url: rest_url.unwrap_or("https://api.twelvedata.com".to_owned()),
-        symbols_max: count(read, "MD_WS_SYMBOLS_MAX"),
-        symbols_per_connection: count(read, "MD_SYMBOLS_PER_CONNECTION"),
-        history_ttl: Duration::from_secs(read.parsed("MD_HISTORY_TTL_1M_SEC").unwrap_or(60)),
-        filter,
-        simulator: simulator(read),
-    }
-}
-
-fn simulator(read: &mut Reader) -> SimulatorSettings {
-    let ticks: Vec<PathBuf> = read
-        .list("DAYBOOK_SIM_TICKS")
-        .into_iter()
-        .map(PathBuf::from)
-        .collect();
-    for path in &ticks {
-        if let Err(error) = std::fs::File::open(path) {
-            read.error("DAYBOOK_SIM_TICKS", format!("{}: {error}", path.display()));
-        }
-    }
-    SimulatorSettings {
-        ticks,
-        speed: read
-            .parsed_with("DAYBOOK_SIM_SPEED", positive)
-            .unwrap_or(Decimal::ONE),
-        seed: read.parsed("DAYBOOK_SIM_SEED").unwrap_or(1),
-        looping: read.flag("DAYBOOK_SIM_LOOP", false),
-        max_gap_ms: read.parsed("DAYBOOK_SIM_MAX_GAP_MS").unwrap_or(5000),
     }
 }
 
@@ -269,7 +217,6 @@ fn later(read: &mut Reader) {
         let _ = read.flag(name, false);
     }
     let _ = read.limit("RATE_LIMIT_CRM_MAX", Some(100));
-    let _: Option<u64> = read.parsed("MD_HISTORY_TTL_1H_SEC");
 }
 
 fn url(read: &mut Reader, name: &'static str, schemes: &[&str]) -> Option<String> {

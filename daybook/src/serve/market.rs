@@ -4,14 +4,20 @@
 use std::{convert::Infallible, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use daybook_domain::{Instrument, Quote, Symbol, quote::QuoteSource};
+use daybook_domain::{Instrument, Quote, quote::QuoteSource};
 use daybook_engine::Engine;
-use daybook_relay::{Candles, CandlesConfig, Feed, FeedConfig, Hub, Simulator, SimulatorConfig};
-use daybook_store::Role;
-use secrecy::SecretString;
+use daybook_relay::{
+    BookTicker, CandleStore, Candles, CandlesConfig, Feed, FeedConfig, Hub, Interest, Provider,
+    RestClient, Simulator, SimulatorConfig, TwelveData,
+};
+use daybook_store::{CandleTable, Role, Store};
 use tokio::sync::{mpsc, watch};
 
-use crate::{config::Config, out::say};
+use super::{holdings, kept_candles::KeptCandles};
+use crate::{
+    config::{Config, MarketConfig, ProviderKind},
+    out::say,
+};
 
 /// How long the feed's start waits to learn this node's part, so that a leader's engine sees
 /// recorded ticks from the first.
@@ -25,50 +31,46 @@ pub struct Market {
     pub hub: Hub,
     /// Candles.
     pub candles: Candles,
+    /// Which symbols are wanted.
+    pub interest: Interest,
+    store: Store,
+    instruments: Vec<Arc<Instrument>>,
     simulator: Option<Simulator>,
     feed_config: FeedConfig,
-    symbols: Vec<Symbol>,
     feed: Option<Feed>,
+}
+
+/// Where market data comes from: given addresses, or the simulator's.
+struct Sources {
+    source: QuoteSource,
+    ws_url: String,
+    rest: RestClient,
+    book_ticker: Option<(String, String)>,
 }
 
 impl Market {
     /// Starts the simulator where there is no provider, and makes everything but the feed.
-    pub async fn prepare(config: &Config, instruments: &[Arc<Instrument>]) -> anyhow::Result<Self> {
-        let settings = &config.market;
-        let count = settings.symbols_max.unwrap_or(instruments.len());
-        let instruments: Vec<Arc<Instrument>> = instruments.iter().take(count).cloned().collect();
-        let (source, key, ws_url, rest_url, simulator) = match &settings.api_key {
-            Some(key) => (
-                QuoteSource::TwelveData,
-                key.clone(),
-                settings.ws_url.clone(),
-                settings.rest_url.clone(),
-                None,
-            ),
-            None => {
-                let simulator = simulate(config, &instruments).await?;
-                let address = simulator.address();
-                (
-                    QuoteSource::Simulator,
-                    SecretString::from("simulated"),
-                    format!("ws://{address}/v1/quotes/price"),
-                    format!("http://{address}"),
-                    Some(simulator),
-                )
-            }
+    pub async fn prepare(
+        config: &Config,
+        store: &Store,
+        instruments: &[Arc<Instrument>],
+    ) -> anyhow::Result<Self> {
+        let simulator = match config.simulated() {
+            true => Some(simulate(config, instruments).await?),
+            false => None,
         };
-        let mut candles = CandlesConfig::new(rest_url.clone(), key.clone(), instruments.clone());
-        candles.ttl = settings.history_ttl;
-        let symbols = instruments.iter().map(|one| one.symbol).collect();
-        let mut feed_config = FeedConfig::new(ws_url, rest_url, key, source, instruments);
-        feed_config.filter = settings.filter.clone();
-        feed_config.symbols_per_connection = settings.symbols_per_connection;
+        let sources = Sources::of(config, simulator.as_ref());
+        let interest = Interest::new(instruments, config.market.unwatched);
+        let candles = Candles::new(candles_config(config, store, &sources, instruments));
+        let feed_config = feed_config(config, sources, instruments, &interest, &candles);
         Ok(Self {
             hub: Hub::new(),
-            candles: Candles::new(candles),
+            candles,
+            interest,
+            store: store.clone(),
+            instruments: instruments.to_vec(),
             simulator,
             feed_config,
-            symbols,
             feed: None,
         })
     }
@@ -92,6 +94,7 @@ impl Market {
             failure = pump => failure,
             never = self.announce(config, &engines, role, url) => match never {},
             never = report(problem) => match never {},
+            never = holdings::follow(&self.store, &self.instruments, &self.interest) => match never {},
         }
     }
 
@@ -131,8 +134,8 @@ impl Market {
         let Some(engine) = engine else {
             return;
         };
-        for symbol in &self.symbols {
-            if let Some(quote) = self.hub.last(*symbol) {
+        for terms in &self.instruments {
+            if let Some(quote) = self.hub.last(terms.symbol) {
                 engine.quote(quote).await;
             }
         }
@@ -148,9 +151,9 @@ impl Market {
     ) -> Infallible {
         let prices = async {
             while !self
-                .symbols
+                .instruments
                 .iter()
-                .any(|symbol| self.hub.last(*symbol).is_some())
+                .any(|terms| self.hub.last(terms.symbol).is_some())
             {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -185,6 +188,131 @@ impl Market {
     }
 }
 
+impl Sources {
+    fn of(config: &Config, simulator: Option<&Simulator>) -> Self {
+        let settings = &config.market;
+        let given = settings.book_ticker.as_ref();
+        let given = given.map(|it| (it.ws_url.clone(), it.rest_url.clone()));
+        let (source, key, ws_url, rest_url, own) = match (&settings.api_key, simulator) {
+            (Some(key), _) => {
+                let urls = (settings.ws_url.clone(), settings.rest_url.clone());
+                (QuoteSource::TwelveData, key.clone(), urls.0, urls.1, None)
+            }
+            (None, simulator) => {
+                let of = |url: fn(&Simulator) -> String| simulator.map(url).unwrap_or_default();
+                let (ws, rest) = (of(Simulator::ws_url), of(Simulator::rest_url));
+                let own = Some((of(Simulator::book_ticker_url), rest.clone()));
+                (
+                    QuoteSource::Simulator,
+                    "simulated".to_owned().into(),
+                    ws,
+                    rest,
+                    own,
+                )
+            }
+        };
+        let rest = RestClient::new(&rest_url, key);
+        Self {
+            source,
+            ws_url,
+            rest: rest.with_credits_per_minute(settings.credits_per_minute),
+            book_ticker: given.or(own),
+        }
+    }
+
+    /// Whose candles these are in the table; none where they mean nothing to the next start.
+    fn candles_of(&self, settings: &MarketConfig) -> Option<String> {
+        match self.source {
+            QuoteSource::TwelveData => Some(ProviderKind::TwelveData.as_str().to_owned()),
+            // A recording is moved to the moment of its start.
+            QuoteSource::Simulator | QuoteSource::Recorded => {
+                let simulator = &settings.simulator;
+                let generated = simulator.ticks.is_empty();
+                generated.then(|| format!("simulator-{}", simulator.seed))
+            }
+        }
+    }
+}
+
+fn candles_config(
+    config: &Config,
+    store: &Store,
+    sources: &Sources,
+    instruments: &[Arc<Instrument>],
+) -> CandlesConfig {
+    let kept = sources.candles_of(&config.market).map(|source| {
+        let kept = KeptCandles(CandleTable::new(store, source));
+        Arc::new(kept) as Arc<dyn CandleStore>
+    });
+    CandlesConfig {
+        ttl_minutes: config.market.history_ttl_minutes,
+        ttl_hours: config.market.history_ttl_hours,
+        store: kept,
+        sessions: config.rules().sessions,
+        ..CandlesConfig::of(sources.rest.clone(), instruments.to_vec())
+    }
+}
+
+fn feed_config(
+    config: &Config,
+    sources: Sources,
+    instruments: &[Arc<Instrument>],
+    interest: &Interest,
+    candles: &Candles,
+) -> FeedConfig {
+    let settings = &config.market;
+    let mut kinds = settings.providers.clone();
+    for kind in settings.routes.values().flatten() {
+        if !kinds.contains(kind) {
+            kinds.push(*kind);
+        }
+    }
+    let Sources {
+        source,
+        ws_url,
+        rest,
+        book_ticker,
+    } = sources;
+    let providers = kinds.into_iter().filter_map(|kind| match kind {
+        ProviderKind::TwelveData => {
+            let per_connection = settings.symbols_per_connection;
+            let (ws_url, rest) = (ws_url.clone(), rest.clone());
+            let it = TwelveData::new(ws_url, rest, source, instruments, per_connection);
+            Some(Arc::new(it) as Arc<dyn Provider>)
+        }
+        ProviderKind::BookTicker => {
+            let (ws_url, rest_url) = book_ticker.clone()?;
+            // Only a simulated one is ever configured.
+            let source = QuoteSource::Simulator;
+            Some(Arc::new(BookTicker::new(
+                ws_url,
+                &rest_url,
+                source,
+                instruments,
+            )))
+        }
+    });
+    let names = |kinds: &Vec<ProviderKind>| {
+        let names = kinds.iter().map(|kind| kind.as_str().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let everywhere = names(&settings.providers);
+    let routes = instruments.iter().map(|terms| {
+        let own = settings.routes.get(&terms.symbol).map(names);
+        (terms.symbol, own.unwrap_or_else(|| everywhere.clone()))
+    });
+    let candles = candles.clone();
+    FeedConfig {
+        routes: routes.collect(),
+        interest: interest.clone(),
+        symbols_max: settings.symbols_max.unwrap_or(usize::MAX),
+        filter: settings.filter.clone(),
+        failover_after: settings.failover,
+        resumed: Arc::new(move |symbol, at| candles.resumed(symbol, at)),
+        ..FeedConfig::of(providers.collect(), instruments.to_vec())
+    }
+}
+
 /// Returns when the engine runs here, or another node is known to lead. The address in the head row
 /// may be our own, from before a restart: then this node leads again in a moment.
 async fn part_known(
@@ -212,6 +340,7 @@ async fn simulate(config: &Config, instruments: &[Arc<Instrument>]) -> anyhow::R
         seed: settings.seed,
         looping: settings.looping,
         max_gap_ms: settings.max_gap_ms,
+        control: false,
         instruments: instruments.to_vec(),
     });
     simulator.await.context("starting the market simulator")

@@ -1,5 +1,7 @@
 //! `daybook serve`: everything wired together, started in order and stopped in order.
 
+mod holdings;
+mod kept_candles;
 mod market;
 mod node;
 mod steps;
@@ -67,7 +69,7 @@ async fn with_book(
         .into_iter()
         .map(Arc::new)
         .collect();
-    let mut market = Market::prepare(config, &instruments).await?;
+    let mut market = Market::prepare(config, &store, &instruments).await?;
     let reads = Reads::new(store.clone());
     let (engine, engines) = watch::channel(None::<Engine>);
     let (known, instruments) = watch::channel(instruments);
@@ -79,6 +81,7 @@ async fn with_book(
         hub: market.hub.clone(),
         sockets: sockets.clone(),
         candles: market.candles.clone(),
+        interest: market.interest.clone(),
         engine: engines.clone(),
         instruments,
         config: Arc::new(api_config(config)),

@@ -1,24 +1,97 @@
 //! The candle cache against a provider that counts its requests, and can be away.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
+};
 
 use axum::{Json, Router, extract::Query, routing::get};
-use chrono::{TimeDelta, Utc};
+use chrono::NaiveDateTime;
 use daybook_domain::quote::QuoteSource;
+use futures::{FutureExt as _, future::BoxFuture};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::testing::instrument;
 
-/// A provider whose candles lie a minute apart and end with the running minute.
+/// A Friday noon.
+const START: &str = "2026-01-16T12:00:30Z";
+
+/// A provider whose candles have no gap and end with the running one, and the time it is.
 #[derive(Clone, Default)]
 struct Provider {
     fetches: Arc<AtomicUsize>,
     away: Arc<AtomicBool>,
+    /// Milliseconds since `START`.
+    elapsed: Arc<AtomicI64>,
+    /// Candles before this do not exist, in UNIX seconds.
+    begins: Arc<AtomicI64>,
+}
+
+/// A table in memory.
+#[derive(Default)]
+struct Table {
+    kept: Mutex<BTreeMap<SeriesKey, Kept>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    candles: BTreeMap<Timestamp, Candle>,
+    covered: Vec<(Option<Timestamp>, Timestamp)>,
+    newest_at: Option<Timestamp>,
+}
+
+impl CandleStore for Table {
+    fn load(
+        &self,
+        series: SeriesKey,
+        before: Option<Timestamp>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Stored, KeepFailed>> {
+        let kept = self.kept.lock().unwrap();
+        let Some(kept) = kept.get(&series) else {
+            return async { Ok(Stored::default()) }.boxed();
+        };
+        let wanted = kept
+            .candles
+            .values()
+            .filter(|it| before.is_none_or(|end| it.time < end));
+        let mut candles: Vec<_> = wanted.copied().collect();
+        let skipped = candles.len().saturating_sub(limit);
+        let covers = |range: &&(Option<Timestamp>, Timestamp)| match before {
+            Some(before) => range.1 >= before && range.0.is_none_or(|from| from < before),
+            None => true,
+        };
+        let stored = Stored {
+            candles: candles.split_off(skipped),
+            complete_from: kept
+                .covered
+                .iter()
+                .filter(covers)
+                .max_by_key(|it| it.1)
+                .map(|it| it.0),
+            newest_at: kept.newest_at,
+        };
+        async { Ok(stored) }.boxed()
+    }
+
+    fn save(&self, series: SeriesKey, fetched: Fetched) -> BoxFuture<'_, Result<(), KeepFailed>> {
+        let mut kept = self.kept.lock().unwrap();
+        let kept = kept.entry(series).or_default();
+        kept.candles
+            .extend(fetched.candles.iter().map(|it| (it.time, *it)));
+        kept.covered.push(fetched.covered);
+        kept.newest_at = fetched.newest_at.or(kept.newest_at);
+        async { Ok(()) }.boxed()
+    }
 }
 
 impl Provider {
     async fn start(&self) -> Candles {
+        self.start_over(None).await
+    }
+
+    async fn start_over(&self, store: Option<Arc<dyn CandleStore>>) -> Candles {
         let provider = self.clone();
         let answer = move |Query(params): Query<HashMap<String, String>>| {
             let provider = provider.clone();
@@ -29,12 +102,12 @@ impl Provider {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
         let instruments = vec![Arc::new(instrument("EURUSD"))];
-        let url = format!("http://{address}");
-        Candles::new(CandlesConfig::new(
-            url,
-            "key".to_owned().into(),
-            instruments,
-        ))
+        let (url, clock) = (format!("http://{address}"), self.clone());
+        Candles::new(CandlesConfig {
+            store,
+            clock: Arc::new(move || clock.now()),
+            ..CandlesConfig::new(url, "key".to_owned().into(), instruments)
+        })
     }
 
     fn answer(&self, params: &HashMap<String, String>) -> Value {
@@ -42,21 +115,38 @@ impl Provider {
         if self.away.load(Ordering::SeqCst) {
             return json!({"code": 500, "message": "away", "status": "error"});
         }
-        let count: i32 = params["outputsize"].parse().unwrap();
-        let end = params.get("end_date").map_or_else(Utc::now, |end| {
-            let end = chrono::NaiveDateTime::parse_from_str(end, "%Y-%m-%d %H:%M:%S");
-            end.unwrap().and_utc()
-        });
-        let newest = Interval::M1.start(end);
-        let value = |index: i32| {
-            let time = newest - TimeDelta::minutes(index.into());
+        let named = |it: &Interval| it.provider_name() == params["interval"];
+        let interval = Interval::ALL.into_iter().find(named).unwrap();
+        let count: i64 = params["outputsize"].parse().unwrap();
+        let end = params.get("end_date").map_or_else(
+            || self.now(),
+            |end| {
+                let end = NaiveDateTime::parse_from_str(end, "%Y-%m-%d %H:%M:%S");
+                end.unwrap().and_utc()
+            },
+        );
+        let newest = interval.start(end);
+        let begins = self.begins.load(Ordering::SeqCst);
+        let values = (0..count).filter_map(|index| {
+            let time = newest - TimeDelta::seconds(interval.seconds() * index);
             let datetime = time.format("%Y-%m-%d %H:%M:%S").to_string();
-            json!({
+            (time.timestamp() >= begins).then(|| json!({
                 "datetime": datetime, "open": "1.1", "high": "1.2", "low": "1.0", "close": "1.15",
-            })
-        };
-        let values: Vec<_> = (0..count).map(value).collect();
-        json!({"values": values, "status": "ok"})
+            }))
+        });
+        json!({"values": values.collect::<Vec<_>>(), "status": "ok"})
+    }
+
+    fn now(&self) -> Timestamp {
+        at(START) + TimeDelta::milliseconds(self.elapsed.load(Ordering::SeqCst))
+    }
+
+    fn wait(&self, seconds: i64) {
+        self.elapsed.fetch_add(seconds * 1_000, Ordering::SeqCst);
+    }
+
+    fn go_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
     }
 
     fn fetches(&self) -> usize {
@@ -64,15 +154,25 @@ impl Provider {
     }
 }
 
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
 fn euro() -> Symbol {
     Symbol::parse("EURUSD").unwrap()
 }
 
 async fn page(candles: &Candles, limit: usize, before: Option<Timestamp>) -> CandlePage {
-    candles
-        .page(euro(), Interval::M1, limit, before)
-        .await
-        .unwrap()
+    of(candles, Interval::M1, limit, before).await
+}
+
+async fn of(
+    candles: &Candles,
+    interval: Interval,
+    limit: usize,
+    before: Option<Timestamp>,
+) -> CandlePage {
+    candles.page(euro(), interval, limit, before).await.unwrap()
 }
 
 fn quote(bid: &str, at: Timestamp) -> Quote {
@@ -85,64 +185,145 @@ fn quote(bid: &str, at: Timestamp) -> Quote {
     }
 }
 
+fn prices(candle: &Candle) -> [String; 4] {
+    [candle.open, candle.high, candle.low, candle.close].map(|price| price.to_string())
+}
+
+/// Times of a page that do not follow the one before at the interval's distance.
+fn holes(page: &CandlePage, interval: Interval) -> Vec<String> {
+    let pairs = page.candles.windows(2);
+    let apart = pairs.filter(|pair| interval.end(pair[0].time) != pair[1].time);
+    apart.map(|pair| pair[1].time.to_string()).collect()
+}
+
 #[tokio::test]
-async fn history_is_oldest_first_and_fetched_once_for_many() {
+async fn a_thousand_askers_of_any_size_cause_one_request() {
     let provider = Provider::default();
     let candles = provider.start().await;
-    let askers = (0..20).map(|_| page(&candles, 100, None));
-    for page in futures::future::join_all(askers).await {
-        assert_eq!(page.candles.len(), 100);
+    let askers = (0..1_000).map(|number| page(&candles, 1 + number % 500, None));
+    for (number, page) in futures::future::join_all(askers)
+        .await
+        .into_iter()
+        .enumerate()
+    {
+        assert_eq!(page.candles.len(), 1 + number % 500);
         assert!(page.candles.is_sorted_by_key(|candle| candle.time));
         assert!(!page.stale);
         assert_eq!(page.candles[0].open.to_string(), "1.10000");
     }
     assert_eq!(provider.fetches(), 1);
+    // A larger page is another request; the smaller ones are cut out of it from then on.
+    assert_eq!(page(&candles, 1_000, None).await.candles.len(), 1_000);
+    assert_eq!(page(&candles, 10, None).await.candles.len(), 10);
+    assert_eq!(provider.fetches(), 2);
 }
 
 #[tokio::test]
-async fn the_newest_candle_follows_our_quotes() {
+async fn the_newest_candle_follows_our_quotes_until_the_provider_corrects_it() {
     let provider = Provider::default();
     let candles = provider.start().await;
     let history = page(&candles, 10, None).await;
     let newest = history.candles[9];
+    provider.wait(40);
+    candles.quote(&quote("1.30000", newest.time + TimeDelta::seconds(59)));
     candles.quote(&quote("1.90000", newest.time + TimeDelta::seconds(70)));
     candles.quote(&quote("1.80000", newest.time + TimeDelta::seconds(71)));
     let joined = page(&candles, 10, None).await;
-    assert_eq!(joined.candles[..9], history.candles[1..]);
-    let live = joined.candles[9];
+    assert_eq!(joined.candles[..8], history.candles[1..9]);
+    let both = &joined.candles[8];
+    assert_eq!(prices(both), ["1.10000", "1.30000", "1.00000", "1.30000"]);
+    let live = &joined.candles[9];
     assert_eq!(live.time, newest.time + TimeDelta::seconds(60));
-    let prices = [live.open, live.high, live.low, live.close].map(|p| p.to_string());
-    assert_eq!(prices, ["1.90000", "1.90000", "1.80000", "1.80000"]);
+    assert_eq!(prices(live), ["1.90000", "1.90000", "1.80000", "1.80000"]);
+    assert_eq!(provider.fetches(), 1);
+    // Past its life it is fetched again: what is over is as the provider says.
+    provider.wait(60);
+    let corrected = page(&candles, 10, None).await;
+    assert_eq!(provider.fetches(), 2);
+    let over = corrected
+        .candles
+        .iter()
+        .find(|it| it.time == newest.time)
+        .unwrap();
+    assert_eq!(prices(over), ["1.10000", "1.20000", "1.00000", "1.15000"]);
 }
 
 #[tokio::test]
-async fn a_candle_that_both_know_is_joined() {
+async fn hours_live_longer_than_minutes() {
     let provider = Provider::default();
     let candles = provider.start().await;
-    let known = page(&candles, 2, None).await.candles[1];
-    candles.quote(&quote("1.30000", known.time + TimeDelta::seconds(1)));
-    let joined = page(&candles, 2, None).await.candles[1];
-    let prices = [joined.open, joined.high, joined.low, joined.close].map(|p| p.to_string());
-    assert_eq!(prices, ["1.10000", "1.30000", "1.00000", "1.30000"]);
+    of(&candles, Interval::H1, 10, None).await;
+    provider.wait(1_800);
+    of(&candles, Interval::H1, 10, None).await;
+    assert_eq!(provider.fetches(), 1);
+    provider.wait(1_801);
+    of(&candles, Interval::H1, 10, None).await;
+    assert_eq!(provider.fetches(), 2);
+}
+
+#[tokio::test]
+async fn what_nobody_heard_during_an_interruption_is_fetched() {
+    let provider = Provider::default();
+    let candles = provider.start().await;
+    candles.quote(&quote("1.10000", provider.now()));
+    for interval in [Interval::M1, Interval::H1] {
+        of(&candles, interval, 10, None).await;
+    }
+    // An hour and a half without quotes; hours are still young enough by their age.
+    provider.wait(3_500);
+    candles.resumed(euro(), provider.now());
+    candles.quote(&quote("1.10000", provider.now()));
+    for interval in [Interval::M1, Interval::H1] {
+        let page = of(&candles, interval, 100, None).await;
+        assert!(!page.stale);
+        assert_eq!(holes(&page, interval), [""; 0]);
+    }
+    assert_eq!(provider.fetches(), 4);
 }
 
 #[tokio::test]
 async fn older_pages_end_before_the_asked_time_and_are_fetched_once() {
     let provider = Provider::default();
     let candles = provider.start().await;
-    let before = Interval::M1.start(Utc::now()) - TimeDelta::days(30);
+    let before = at("2025-12-01T00:00:00Z");
     for _ in 0..3 {
         let older = page(&candles, 50, Some(before)).await;
         assert_eq!(older.candles.len(), 50);
         assert_eq!(older.candles[49].time, before - TimeDelta::minutes(1));
     }
-    assert_eq!(provider.fetches(), 1);
-    // One that lies within the newest history is cut out of it.
-    let newest = page(&candles, 500, None).await;
-    let before = newest.candles[300].time;
-    let within = page(&candles, 100, Some(before)).await;
-    assert_eq!(within.candles[..], newest.candles[200..300]);
+    // Within a candle: that one starts before.
+    let within = page(&candles, 50, Some(before + TimeDelta::seconds(1))).await;
+    assert_eq!(within.candles[49].time, before);
     assert_eq!(provider.fetches(), 2);
+    provider.wait(86_400);
+    page(&candles, 500, Some(before)).await;
+    assert_eq!(provider.fetches(), 2, "the past does not change");
+    for far in [Timestamp::MIN_UTC, Timestamp::MAX_UTC] {
+        let _ = candles.page(euro(), Interval::W1, 5, Some(far)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_chart_is_followed_back_to_the_beginning_without_a_hole() {
+    let provider = Provider::default();
+    provider
+        .begins
+        .store(at("2026-01-15T00:00:00Z").timestamp(), Ordering::SeqCst);
+    let candles = provider.start().await;
+    let (mut all, mut before) = (Vec::new(), None);
+    loop {
+        let mut older = page(&candles, 700, before).await.candles;
+        let Some(oldest) = older.first() else { break };
+        before = Some(oldest.time);
+        older.append(&mut all);
+        all = older;
+    }
+    let whole = CandlePage {
+        candles: all,
+        stale: false,
+    };
+    assert_eq!(whole.candles.len(), 36 * 60 + 1);
+    assert_eq!(holes(&whole, Interval::M1), [""; 0]);
 }
 
 #[tokio::test]
@@ -150,30 +331,53 @@ async fn what_is_known_is_served_stale_while_the_provider_is_away() {
     let provider = Provider::default();
     let candles = provider.start().await;
     let history = page(&candles, 100, None).await;
-    provider.away.store(true, Ordering::SeqCst);
-    // More than was fetched before, so that the cache cannot answer.
+    provider.go_away(true);
+    provider.wait(90);
+    candles.quote(&quote("1.17000", provider.now()));
     let stale = page(&candles, 1_000, None).await;
     assert!(stale.stale);
-    assert_eq!(stale.candles.last(), history.candles.last());
-    assert_eq!(stale.candles.len(), 500);
-    // The provider is left alone for a while.
+    assert_eq!(stale.candles.len(), 501);
+    assert_eq!(prices(&stale.candles[500])[0], "1.17000");
+    assert_eq!(stale.candles[499], history.candles[99]);
+    // The provider is left alone for a while, and asked again after it.
     let fetches = provider.fetches();
     assert!(page(&candles, 1_000, None).await.stale);
     assert_eq!(provider.fetches(), fetches);
-    assert!(!page(&candles, 100, None).await.stale);
+    provider.go_away(false);
+    provider.wait(6);
+    let back = page(&candles, 1_000, None).await;
+    assert!(!back.stale && back.candles.len() == 1_000);
+    assert_eq!(holes(&back, Interval::M1), [""; 0]);
+}
+
+#[tokio::test]
+async fn longer_candles_are_made_of_shorter_ones_while_the_provider_is_away() {
+    let provider = Provider::default();
+    let candles = provider.start().await;
+    page(&candles, 500, None).await;
+    provider.go_away(true);
+    let quarters = of(&candles, Interval::M15, 100, None).await;
+    assert!(quarters.stale);
+    // 500 minutes are 34 quarters and the end of another, which is left out.
+    assert_eq!(quarters.candles.len(), 34);
+    assert_eq!(holes(&quarters, Interval::M15), [""; 0]);
+    assert_eq!(
+        prices(&quarters.candles[0]),
+        ["1.10000", "1.20000", "1.00000", "1.15000"]
+    );
 }
 
 #[tokio::test]
 async fn nothing_known_and_nobody_there_is_an_error_and_our_own_candles_are_something() {
     let provider = Provider::default();
-    provider.away.store(true, Ordering::SeqCst);
+    provider.go_away(true);
     let candles = provider.start().await;
     let refused = candles.page(euro(), Interval::M1, 10, None).await;
     assert!(
-        matches!(refused, Err(RelayError::Refused { code: 500, .. })),
+        matches!(&refused, Err(RelayError::NoCandles(why)) if why.contains("code 500")),
         "{refused:?}"
     );
-    candles.quote(&quote("1.3", Utc::now()));
+    candles.quote(&quote("1.3", provider.now()));
     let live = page(&candles, 10, None).await;
     assert!(live.stale && live.candles.len() == 1);
 }
@@ -184,4 +388,87 @@ async fn an_unknown_symbol_has_no_candles() {
     let unknown = Symbol::parse("GBPUSD").unwrap();
     let refused = candles.page(unknown, Interval::M1, 10, None).await;
     assert!(matches!(refused, Err(RelayError::UnknownSymbol(symbol)) if symbol == unknown));
+}
+
+#[tokio::test]
+async fn the_table_answers_for_the_past_and_for_another_node_of_the_same_minute() {
+    let (provider, table) = (Provider::default(), Arc::new(Table::default()));
+    let one = provider.start_over(Some(table.clone())).await;
+    let two = provider.start_over(Some(table.clone())).await;
+    let before = at("2025-12-01T00:00:00Z");
+    let older = page(&one, 100, Some(before)).await;
+    let newest = page(&one, 100, None).await;
+    assert_eq!(provider.fetches(), 2);
+    assert_eq!(page(&two, 100, Some(before)).await, older);
+    assert_eq!(page(&two, 100, None).await, newest);
+    assert_eq!(provider.fetches(), 2);
+    // One that has just started has not heard what happened before, and asks.
+    provider.wait(1);
+    let late = provider.start_over(Some(table)).await;
+    assert_eq!(page(&late, 100, Some(before)).await, older);
+    page(&late, 100, None).await;
+    assert_eq!(provider.fetches(), 3);
+}
+
+#[tokio::test]
+async fn the_table_answers_when_the_provider_is_away_after_a_restart() {
+    let (provider, table) = (Provider::default(), Arc::new(Table::default()));
+    let first = provider.start_over(Some(table.clone())).await;
+    let history = page(&first, 500, None).await;
+    provider.go_away(true);
+    provider.wait(600);
+    let again = provider.start_over(Some(table)).await;
+    let stale = page(&again, 500, None).await;
+    assert!(stale.stale);
+    assert_eq!(stale.candles, history.candles);
+    let made = of(&again, Interval::M5, 50, None).await;
+    assert!(made.stale && made.candles.len() == 50);
+}
+
+#[tokio::test]
+async fn where_trading_hours_count_the_weekend_has_no_candles() {
+    let provider = Provider::default();
+    let clock = provider.clone();
+    let always = provider.start().await;
+    let inner = Arc::try_unwrap(always.inner).ok().unwrap();
+    let loader = Loader {
+        sessions: SessionRule::Terms,
+        ..inner.loader
+    };
+    let candles = Candles {
+        inner: Arc::new(Inner {
+            sessions: SessionRule::Terms,
+            loader,
+            ..inner
+        }),
+    };
+    // Saturday noon.
+    clock.wait(86_400);
+    candles.quote(&quote("1.30000", clock.now()));
+    let page = of(&candles, Interval::H1, 40, None).await;
+    let newest = page.candles.last().unwrap().time;
+    assert_eq!(
+        newest,
+        at("2026-01-16T21:00:00Z"),
+        "the week ends at 22:00 UTC in winter"
+    );
+    // Sunday night: the week has begun an hour ago, at 17:00 New York.
+    clock.wait(130_000);
+    assert!(clock.now() > at("2026-01-18T23:00:00Z"));
+    candles.quote(&quote("1.30000", clock.now()));
+    let page = of(&candles, Interval::H1, 40, None).await;
+    let times: Vec<_> = page
+        .candles
+        .iter()
+        .rev()
+        .take(4)
+        .map(|it| it.time)
+        .collect();
+    let expected = [
+        "2026-01-19T00:00:00Z",
+        "2026-01-18T23:00:00Z",
+        "2026-01-18T22:00:00Z",
+        "2026-01-16T21:00:00Z",
+    ];
+    assert_eq!(times, expected.map(at));
 }

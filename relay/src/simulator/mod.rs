@@ -5,6 +5,8 @@
 //! The simulator holds no state of its own but the moment at which its replay began: every price is
 //! a function of time, so any number of clients see the same market, and a slow one delays nobody.
 
+mod book_ticker;
+mod faults;
 mod history;
 mod prices;
 mod recorded;
@@ -12,6 +14,7 @@ mod replay;
 mod rest;
 mod socket;
 mod tape;
+mod virtual_market;
 mod world;
 
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -27,11 +30,15 @@ use axum::{
 use daybook_domain::{Decimal, Instrument};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use self::{replay::Replay, rest::VendorError, world::World};
+use self::{faults::Desk, replay::Replay, rest::VendorError, tape::Tape, world::World};
+pub use self::{faults::Faults, virtual_market::VirtualMarket};
 use crate::RelayError;
 
 /// The path of the simulator's WebSocket.
 pub const WEBSOCKET_PATH: &str = "/v1/quotes/price";
+
+/// The path of the simulator's second market: an exchange's public book ticker.
+pub const BOOK_TICKER_PATH: &str = "/stream";
 
 /// Bytes that a connection buffers before a write; a whole batch of prices.
 const WRITE_BUFFER_BYTES: usize = 64 * 1024;
@@ -54,6 +61,8 @@ pub struct SimulatorConfig {
     pub looping: bool,
     /// Longest wait between two ticks of the replay, in milliseconds of our clock.
     pub max_gap_ms: u64,
+    /// Whether faults can be switched on at `/control/…`, by anybody who reaches the port.
+    pub control: bool,
     /// What can be subscribed to. Recorded ticks of anything else are refused.
     pub instruments: Vec<Arc<Instrument>>,
 }
@@ -68,6 +77,7 @@ pub struct Simulator {
 #[derive(Clone)]
 struct Connections {
     world: Arc<World>,
+    desk: Desk,
     stop: watch::Receiver<bool>,
 }
 
@@ -84,12 +94,13 @@ impl Simulator {
             address: listen,
             source,
         };
+        let control = config.control;
         let loading = tokio::task::spawn_blocking(move || world(&config));
         let world = loading.await.map_err(|panic| unavailable(panic.into()))??;
         let listener = TcpListener::bind(listen).await.map_err(unavailable)?;
         let address = listener.local_addr().map_err(unavailable)?;
         let (stop, stopped) = watch::channel(false);
-        let router = router(world, stopped.clone());
+        let router = router(world, stopped.clone(), control);
         Ok(Self {
             address,
             stop,
@@ -113,6 +124,12 @@ impl Simulator {
     #[must_use]
     pub fn rest_url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The address of its book ticker's WebSocket, as [`crate::BookTicker`] takes it.
+    #[must_use]
+    pub fn book_ticker_url(&self) -> String {
+        format!("ws://{}{BOOK_TICKER_PATH}", self.address)
     }
 
     /// Closes the port and every connection, and waits until that is done.
@@ -162,15 +179,17 @@ async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<
     }
 }
 
-fn router(world: Arc<World>, stop: watch::Receiver<bool>) -> Router {
+fn router(world: Arc<World>, stop: watch::Receiver<bool>, control: bool) -> Router {
+    let desk = Desk::default();
     let connections = Connections {
         world: Arc::clone(&world),
+        desk: desk.clone(),
         stop,
     };
     let sockets = Router::new()
         .route(WEBSOCKET_PATH, get(websocket))
-        .with_state(connections);
-    Router::new()
+        .with_state(connections.clone());
+    let provider = Router::new()
         .route("/time_series", get(rest::time_series))
         .route("/price", get(rest::price))
         .route("/quote", get(rest::quote))
@@ -180,30 +199,70 @@ fn router(world: Arc<World>, stop: watch::Receiver<bool>) -> Router {
         .route("/symbol_search", get(rest::symbol_search))
         .route("/technical_indicators", get(rest::technical_indicators))
         .with_state(world)
+        .layer(middleware::from_fn_with_state(desk.clone(), rest_faults))
         .merge(sockets)
-        .layer(middleware::from_fn(require_key))
-        .fallback(async || {
-            (
-                StatusCode::NOT_FOUND,
-                Json(VendorError::unknown_path().body()),
-            )
-        })
+        .layer(middleware::from_fn_with_state(desk.clone(), require_key));
+    let exchange = Router::new()
+        .route(BOOK_TICKER_PATH, get(book_ticker::stream))
+        .route("/api/v3/ticker/bookTicker", get(book_ticker::ticker))
+        .with_state(connections);
+    let switches = if control {
+        faults::control(desk)
+    } else {
+        Router::new()
+    };
+    provider.merge(exchange).merge(switches).fallback(async || {
+        let body = VendorError::unknown_path().body();
+        (StatusCode::NOT_FOUND, Json(body))
+    })
 }
 
 async fn websocket(
     State(connections): State<Connections>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
+    if connections.desk.faults().sockets_down {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     match upgrade {
         Ok(upgrade) => upgrade
             .write_buffer_size(WRITE_BUFFER_BYTES)
-            .on_upgrade(|socket| socket::serve(socket, connections.world, connections.stop)),
+            .on_upgrade(|socket| {
+                socket::serve(socket, connections, Tape::default(), socket::TwelveData)
+            }),
         Err(rejection) => rejection.into_response(),
     }
 }
 
-async fn require_key(request: Request, next: Next) -> Response {
-    if has_key(&request) {
+/// Counts what is asked for, and does what the switches say of REST.
+async fn rest_faults(State(desk): State<Desk>, request: Request, next: Next) -> Response {
+    desk.requested(request.uri().path());
+    let faults = desk.faults();
+    if faults.rest_down {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    if faults.rate_limit {
+        let refusal = Json(VendorError::out_of_credits().body());
+        return (StatusCode::TOO_MANY_REQUESTS, refusal).into_response();
+    }
+    // The vendor's newer clients ask to be told of errors by the HTTP status too.
+    let by_status = request
+        .headers()
+        .get("x-api-version")
+        .is_some_and(|it| it == "last");
+    let mut response = next.run(request).await;
+    let code = response
+        .extensions()
+        .get::<rest::VendorCode>()
+        .map(|code| code.0);
+    if let Some(status) = code.filter(|_| by_status).map(StatusCode::from_u16) {
+        *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    }
+    response
+}
+
+async fn require_key(State(desk): State<Desk>, request: Request, next: Next) -> Response {
+    if has_key(&request) && !desk.faults().unauthorized {
         return next.run(request).await;
     }
     let refusal = Json(VendorError::unauthorized().body());

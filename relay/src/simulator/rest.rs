@@ -1,5 +1,5 @@
 //! The provider's REST API, from the server's side: every answer is JSON, prices are strings, and
-//! an error is a body with a code, sent with HTTP 200.
+//! an error is a body with a code, sent with HTTP 200 unless `X-API-Version: last` asks for more.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -55,6 +55,17 @@ impl VendorError {
         }
     }
 
+    /// This minute's credits are used up.
+    pub(super) fn out_of_credits() -> Self {
+        let message = "You have run out of API credits for the current minute. 9 API credits were \
+                       used, with the current limit being 8. Wait for the next minute or consider \
+                       switching to a higher tier plan at https://twelvedata.com/pricing";
+        Self {
+            code: 429,
+            message: message.into(),
+        }
+    }
+
     /// An address that does not exist.
     pub(super) fn unknown_path() -> Self {
         Self {
@@ -68,6 +79,10 @@ impl VendorError {
         json!({"code": self.code, "message": self.message, "status": "error"})
     }
 }
+
+/// The code of an answer that is an error, for clients that want it as the HTTP status.
+#[derive(Clone, Copy)]
+pub(super) struct VendorCode(pub(super) u16);
 
 /// One answer per symbol: by itself for one, under their names for several.
 fn batch(
@@ -84,7 +99,17 @@ fn batch(
     };
     match names[..] {
         [] => Json(VendorError::unknown_symbol().body()).into_response(),
-        [name] => Json(one(name)).into_response(),
+        [name] => {
+            let answer = one(name);
+            let code = answer["code"]
+                .as_u64()
+                .and_then(|code| u16::try_from(code).ok());
+            let mut response = Json(answer).into_response();
+            if let Some(code) = code {
+                response.extensions_mut().insert(VendorCode(code));
+            }
+            response
+        }
         _ => {
             let answers = names.iter().map(|name| ((*name).to_owned(), one(name)));
             let answers = Value::Object(answers.collect::<Map<_, _>>());

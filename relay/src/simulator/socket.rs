@@ -1,16 +1,22 @@
 //! The provider's WebSocket protocol, from the server's side.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
+use daybook_domain::Symbol;
 use futures::SinkExt as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::{sync::watch, time};
+use tokio::time::{self, Instant};
 
 use super::{
+    Connections,
+    faults::Desk,
     tape::Tape,
-    world::{Listed, World, now_us},
+    world::{Listed, Sides, World, now_us},
 };
 
 /// A clock that was set back must not stop the prices for long.
@@ -63,36 +69,149 @@ impl Symbols {
     }
 }
 
-/// Serves one client until it goes or the simulator stops.
+/// How a provider says things.
+pub(super) trait Dialect {
+    /// A price.
+    fn price(&self, listed: &Listed, sides: Sides, at_ms: i64) -> String;
+
+    /// Does what a client's message asks, and answers.
+    fn answer(&self, text: &str, tape: &mut Tape, world: &World) -> String;
+}
+
+/// Twelve Data's words.
+pub(super) struct TwelveData;
+
+impl Dialect for TwelveData {
+    fn price(&self, listed: &Listed, sides: Sides, at_ms: i64) -> String {
+        listed.event(sides, at_ms / 1_000)
+    }
+
+    fn answer(&self, text: &str, tape: &mut Tape, world: &World) -> String {
+        answer(text, tape, world)
+    }
+}
+
+/// Serves one client until it goes, is cut off, or the simulator stops.
 pub(super) async fn serve(
     mut socket: WebSocket,
-    world: Arc<World>,
-    mut stop: watch::Receiver<bool>,
+    connections: Connections,
+    tape: Tape,
+    dialect: impl Dialect,
 ) {
-    let mut tape = Tape::default();
-    loop {
-        let due = tape.next_due_us(&world);
-        let messages = tokio::select! {
-            () = super::stopped(&mut stop) => {
-                let _ = time::timeout(SLEEP_MAX, socket.send(Message::Close(None))).await;
+    let desk = connections.desk.clone();
+    desk.connected();
+    let mut stop = connections.stop.clone();
+    let mut session = Session {
+        counted: Counted::new(&desk, &connections.world),
+        world: &connections.world,
+        desk: &desk,
+        tape,
+        dialect,
+        delayed: VecDeque::new(),
+    };
+    session.counted.count(session.tape.symbols());
+    tokio::select! {
+        () = session.run(&mut socket) => {}
+        () = desk.cut() => {}
+        () = super::stopped(&mut stop) => {
+            let _ = time::timeout(SLEEP_MAX, socket.send(Message::Close(None))).await;
+        }
+    }
+}
+
+struct Session<'a, D> {
+    world: &'a World,
+    desk: &'a Desk,
+    tape: Tape,
+    dialect: D,
+    counted: Counted<'a>,
+    /// Prices that a fault holds back, and until when.
+    delayed: VecDeque<(Instant, Vec<String>)>,
+}
+
+impl<D: Dialect> Session<'_, D> {
+    /// Works until the client goes.
+    async fn run(&mut self, socket: &mut WebSocket) {
+        loop {
+            if self.desk.faults().half_open {
+                self.desk.until(|faults| !faults.half_open).await;
+            }
+            let due = self.tape.next_due_us(self.world);
+            let release = self.delayed.front().map(|(at, _)| *at);
+            let messages = tokio::select! {
+                () = self.desk.until(|faults| faults.half_open) => continue,
+                received = socket.recv() => match received {
+                    Some(Ok(Message::Text(text))) => vec![self.obey(&text)],
+                    // Pings are answered by the protocol layer.
+                    Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_))) => continue,
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                },
+                () = sleep_until(due) => self.prices(),
+                () = release_at(release) => {
+                    self.delayed.pop_front().map(|(_, prices)| prices).unwrap_or_default()
+                }
+            };
+            // A client that does not read holds up itself alone, until the simulator stops.
+            if send_all(socket, messages).await.is_err() {
                 return;
             }
-            received = socket.recv() => match received {
-                Some(Ok(Message::Text(text))) => vec![answer(&text, &mut tape, &world)],
-                // Pings are answered by the protocol layer.
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_))) => continue,
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-            },
-            () = sleep_until(due) => tape.due(&world, now_us()),
-        };
-        // A client that does not read holds up itself alone, until the simulator stops.
-        let sent = tokio::select! {
-            sent = send_all(&mut socket, messages) => sent,
-            () = super::stopped(&mut stop) => return,
-        };
-        if sent.is_err() {
-            return;
         }
+    }
+
+    fn obey(&mut self, text: &str) -> String {
+        let answer = self.dialect.answer(text, &mut self.tape, self.world);
+        self.counted.count(self.tape.symbols());
+        answer
+    }
+
+    /// The prices to send now: those that are due, unless a fault holds them back.
+    fn prices(&mut self) -> Vec<String> {
+        let due = self.tape.due(self.world, now_us());
+        let words = due
+            .iter()
+            .map(|due| self.dialect.price(due.listed, due.sides, due.at_ms));
+        let messages = self.desk.spoil(words.collect());
+        let delay = self.desk.delay();
+        if delay.is_zero() {
+            return messages;
+        }
+        self.delayed.push_back((Instant::now() + delay, messages));
+        Vec::new()
+    }
+}
+
+/// Keeps the number of subscriptions of each symbol true, whatever ends the connection.
+struct Counted<'a> {
+    desk: &'a Desk,
+    world: &'a World,
+    symbols: BTreeSet<Symbol>,
+}
+
+impl<'a> Counted<'a> {
+    const fn new(desk: &'a Desk, world: &'a World) -> Self {
+        Self {
+            desk,
+            world,
+            symbols: BTreeSet::new(),
+        }
+    }
+
+    fn count(&mut self, now: BTreeSet<Symbol>) {
+        let named = |symbol: &Symbol| {
+            let listed = self.world.of(*symbol);
+            listed.map(|listed| listed.listing.provider_symbol.as_str())
+        };
+        let added = now.difference(&self.symbols).filter_map(named);
+        added.for_each(|name| self.desk.subscribed(name));
+        let dropped = self.symbols.difference(&now).filter_map(named);
+        dropped.for_each(|name| self.desk.unsubscribed(name));
+        self.symbols = now;
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.count(BTreeSet::new());
     }
 }
 
@@ -102,6 +221,13 @@ async fn send_all(socket: &mut WebSocket, messages: Vec<String>) -> Result<(), a
         socket.feed(Message::Text(Utf8Bytes::from(message))).await?;
     }
     socket.flush().await
+}
+
+async fn release_at(at: Option<Instant>) {
+    match at {
+        Some(at) => time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn sleep_until(due_us: Option<i64>) {

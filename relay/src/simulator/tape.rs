@@ -1,16 +1,24 @@
 //! What one connection has subscribed to, and which of its prices are due.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_domain::Symbol;
 
-use super::world::{Sides, World};
+use super::world::{Listed, Sides, World};
 
 /// Messages of one write; between two writes the connection listens to its client.
 const BATCH_MAX: usize = 512;
 
 /// After its recording has ended a symbol's last price is repeated, so that it does not go stale.
 const KEEP_ALIVE_US: i64 = 1_000_000;
+
+/// A price that is due.
+pub(super) struct Due<'a> {
+    pub(super) listed: &'a Listed,
+    pub(super) sides: Sides,
+    /// Its time, in milliseconds.
+    pub(super) at_ms: i64,
+}
 
 /// A connection's place in every price series that it listens to.
 #[derive(Debug, Default)]
@@ -53,6 +61,12 @@ impl Tape {
         self.recorded.clear();
     }
 
+    /// What is listened to.
+    pub(super) fn symbols(&self) -> BTreeSet<Symbol> {
+        let recorded = self.recorded.iter().copied();
+        recorded.chain(self.generated.keys().copied()).collect()
+    }
+
     /// When the next price is due; none while nothing is listened to.
     pub(super) fn next_due_us(&self, world: &World) -> Option<i64> {
         let generated = self.generated.iter().filter_map(|(symbol, slot)| {
@@ -65,13 +79,13 @@ impl Tape {
         generated.chain(recorded).chain(kept_alive).min()
     }
 
-    /// The messages that are due, in order, at most a batch of them.
-    pub(super) fn due(&mut self, world: &World, now_us: i64) -> Vec<String> {
-        let mut messages = Vec::new();
-        self.take_recorded(world, now_us, &mut messages);
-        self.take_kept_alive(world, now_us, &mut messages);
-        self.take_generated(world, now_us, &mut messages);
-        messages
+    /// The prices that are due, in order, at most a batch of them.
+    pub(super) fn due<'a>(&mut self, world: &'a World, now_us: i64) -> Vec<Due<'a>> {
+        let mut prices = Vec::new();
+        self.take_recorded(world, now_us, &mut prices);
+        self.take_kept_alive(world, now_us, &mut prices);
+        self.take_generated(world, now_us, &mut prices);
+        prices
     }
 
     fn next_recorded_us(&self, world: &World) -> Option<i64> {
@@ -81,13 +95,13 @@ impl Tape {
         world.replay.tick(self.cursor?).map(|(_, due_us)| due_us)
     }
 
-    fn take_recorded(&mut self, world: &World, now_us: i64, messages: &mut Vec<String>) {
+    fn take_recorded<'a>(&mut self, world: &'a World, now_us: i64, prices: &mut Vec<Due<'a>>) {
         let Some(cursor) = &mut self.cursor else {
             return;
         };
         while let Some((tick, due_us)) = world.replay.tick(*cursor)
             && due_us <= now_us
-            && messages.len() < BATCH_MAX
+            && prices.len() < BATCH_MAX
         {
             *cursor += 1;
             if world.replay.is_over(tick.symbol, *cursor) {
@@ -97,13 +111,17 @@ impl Tape {
                 && let Some(listed) = world.of(tick.symbol)
             {
                 let (bid, ask) = (tick.bid, tick.ask);
-                messages.push(listed.event(Sides { bid, ask }, due_us / 1_000_000));
+                prices.push(Due {
+                    listed,
+                    sides: Sides { bid, ask },
+                    at_ms: due_us / 1_000,
+                });
             }
         }
     }
 
-    fn take_kept_alive(&mut self, world: &World, now_us: i64, messages: &mut Vec<String>) {
-        if now_us < self.kept_alive_us + KEEP_ALIVE_US || messages.len() == BATCH_MAX {
+    fn take_kept_alive<'a>(&mut self, world: &'a World, now_us: i64, prices: &mut Vec<Due<'a>>) {
+        if now_us < self.kept_alive_us + KEEP_ALIVE_US || prices.len() == BATCH_MAX {
             return;
         }
         self.kept_alive_us = now_us;
@@ -112,7 +130,11 @@ impl Tape {
             let last = world.replay.newest(symbol, released);
             if let Some((last, listed)) = last.zip(world.of(symbol)) {
                 let (bid, ask) = (last.bid, last.ask);
-                messages.push(listed.event(Sides { bid, ask }, now_us / 1_000_000));
+                prices.push(Due {
+                    listed,
+                    sides: Sides { bid, ask },
+                    at_ms: now_us / 1_000,
+                });
             }
         }
     }
@@ -123,15 +145,19 @@ impl Tape {
         self.recorded.iter().filter(is_over).copied()
     }
 
-    fn take_generated(&mut self, world: &World, now_us: i64, messages: &mut Vec<String>) {
+    fn take_generated<'a>(&mut self, world: &'a World, now_us: i64, prices: &mut Vec<Due<'a>>) {
         for (symbol, slot) in &mut self.generated {
             let Some(listed) = world.of(*symbol) else {
                 continue;
             };
-            while listed.path.tick_ms(*slot) * 1_000 <= now_us && messages.len() < BATCH_MAX {
+            while listed.path.tick_ms(*slot) * 1_000 <= now_us && prices.len() < BATCH_MAX {
                 let tick = listed.path.tick(*slot);
                 *slot += 1;
-                messages.push(listed.event(listed.sides(tick), tick.at_ms / 1_000));
+                prices.push(Due {
+                    listed,
+                    sides: listed.sides(tick),
+                    at_ms: tick.at_ms,
+                });
             }
         }
     }
@@ -175,13 +201,17 @@ mod tests {
         World::new(1, &instruments, replay.unwrap())
     }
 
+    fn event(due: &Due<'_>) -> String {
+        due.listed.event(due.sides, due.at_ms / 1_000)
+    }
+
     /// Walks from one due moment to the next, as a connection does.
     fn play(tape: &mut Tape, world: &World, until_us: i64) -> Vec<String> {
         let mut messages = Vec::new();
         while let Some(due_us) = tape.next_due_us(world)
             && due_us <= until_us
         {
-            messages.extend(tape.due(world, due_us));
+            messages.extend(tape.due(world, due_us).iter().map(event));
         }
         messages
     }

@@ -1,13 +1,14 @@
-//! One WebSocket and what stands in for it: connect, listen, and start over, for ever.
+//! One WebSocket and what stands in for it: connect, listen, and start over, for as long as there
+//! is something to carry.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use daybook_domain::{Instrument, Quote};
+use daybook_domain::{Quote, Symbol};
 use metrics::counter;
 use secrecy::ExposeSecret as _;
 use tokio::{
     net::TcpStream,
-    sync::mpsc,
+    sync::{Mutex, mpsc, watch},
     time::{self, Instant},
 };
 use tokio_tungstenite::{
@@ -15,25 +16,32 @@ use tokio_tungstenite::{
     tungstenite::{Error as WsError, protocol::WebSocketConfig},
 };
 
-use super::{FeedConfig, Reporter, backoff::Backoff, normalize::Normalizer, poll::Poller, session};
+use super::{Waits, backoff::Backoff, board::Reporter, poll, provider::Provider, session};
 use crate::{FeedStatus, Filter, RelayError, rest};
 
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// The provider's messages are at most this long.
+/// Providers' messages are at most this long.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
-/// The symbols of one connection, from the provider to the consumer.
+/// The symbols of one connection, from their provider to the consumer.
 pub(super) struct Line {
-    config: Arc<FeedConfig>,
-    pub(super) normalizer: Normalizer,
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) waits: Arc<Waits>,
+    /// What it is meant to carry.
+    pub(super) wanted: watch::Receiver<BTreeSet<Symbol>>,
     pub(super) intake: Intake,
     pub(super) reporter: Reporter,
-    poller: Poller,
 }
 
-/// The last step of a quote: through the filter, to the consumer.
+/// The last step of a quote: through the filter, to the consumer. Shared by all lines, for a
+/// symbol may come over two of them while one takes over from the other.
+#[derive(Clone)]
 pub(super) struct Intake {
+    gate: Arc<Mutex<Gate>>,
+}
+
+struct Gate {
     filter: Filter,
     quotes: mpsc::Sender<Quote>,
 }
@@ -43,76 +51,93 @@ pub(super) struct Intake {
 pub(super) struct ConsumerGone;
 
 impl Intake {
-    /// Filters a quote and waits until the consumer has room for it.
-    pub(super) async fn take(&mut self, quote: Quote) -> Result<(), ConsumerGone> {
-        match self.filter.test(&quote) {
-            crate::Verdict::Passed => self.quotes.send(quote).await.map_err(|_| ConsumerGone),
+    pub(super) fn new(filter: Filter, quotes: mpsc::Sender<Quote>) -> Self {
+        Self {
+            gate: Arc::new(Mutex::new(Gate { filter, quotes })),
+        }
+    }
+
+    /// Filters a quote and waits until the consumer has room for it. The gate stays closed until
+    /// then, so that what passed the filter first leaves first.
+    pub(super) async fn take(&self, quote: Quote) -> Result<(), ConsumerGone> {
+        let mut gate = self.gate.lock().await;
+        match gate.filter.test(&quote) {
+            crate::Verdict::Passed => gate.quotes.send(quote).await.map_err(|_| ConsumerGone),
             crate::Verdict::Held | crate::Verdict::Dropped(_) => Ok(()),
         }
     }
 }
 
 impl Line {
-    pub(super) fn new(
-        config: Arc<FeedConfig>,
-        instruments: &[Arc<Instrument>],
-        quotes: mpsc::Sender<Quote>,
-        reporter: Reporter,
-    ) -> Self {
-        let normalizer = Normalizer::new(config.source, instruments);
-        Self {
-            poller: Poller::new(&config, normalizer.clone()),
-            normalizer,
-            intake: Intake {
-                filter: Filter::new(config.filter.clone(), instruments),
-                quotes,
-            },
-            reporter,
-            config,
-        }
-    }
-
-    /// Works until the consumer goes.
+    /// Works until the consumer goes, or the plan's keeper does.
     pub(super) async fn run(mut self) {
-        let mut backoff = Backoff::new(self.config.reconnect_min, self.config.reconnect_max);
-        loop {
-            let Ok(socket) = self.connect(&mut backoff).await else {
-                return;
+        let waits = Arc::clone(&self.waits);
+        let mut backoff = Backoff::new(waits.reconnect_min, waits.reconnect_max);
+        while self
+            .wanted
+            .wait_for(|wanted| !wanted.is_empty())
+            .await
+            .is_ok()
+        {
+            let socket = match self.connect(&mut backoff).await {
+                Ok(Some(socket)) => socket,
+                Ok(None) => continue, // Nobody wants anything of it any more.
+                Err(ConsumerGone) => return,
             };
             let connected_at = Instant::now();
-            let config = Arc::clone(&self.config);
-            let ended = session::listen(socket, &config, &mut self).await;
+            let ended = session::listen(socket, &mut self).await;
             self.reporter.status(FeedStatus::Stale);
-            counter!("daybook_feed_disconnects_total", "why" => ended.as_str()).increment(1);
             match ended {
                 session::Ended::ConsumerGone => return,
+                session::Ended::Unwanted => continue,
                 session::Ended::Refused => backoff.exhaust(),
                 session::Ended::Closed | session::Ended::Silent | session::Ended::Broken => {
                     // One that ends at once was no better than a refused connection.
-                    if connected_at.elapsed() >= self.config.heartbeat {
+                    if connected_at.elapsed() >= waits.heartbeat {
                         backoff.reset();
                     }
                 }
             }
-            tracing::warn!(why = ended.as_str(), "feed disconnected");
+            counter!("daybook_feed_disconnects_total", "why" => ended.as_str()).increment(1);
+            tracing::warn!(
+                provider = self.provider.name(),
+                why = ended.as_str(),
+                "feed disconnected"
+            );
             time::sleep(backoff.next()).await;
         }
     }
 
-    /// Tries until it is connected, and asks for prices over REST when that takes long.
-    async fn connect(&mut self, backoff: &mut Backoff) -> Result<Socket, ConsumerGone> {
-        let connected = retry(&self.config, backoff, &self.reporter);
-        let polled = self.poller.run(&mut self.intake, &self.reporter);
+    /// Tries until it is connected, and asks for prices over REST when that takes long. None when
+    /// nothing is wanted any more.
+    async fn connect(&mut self, backoff: &mut Backoff) -> Result<Option<Socket>, ConsumerGone> {
+        let wanted = self.wanted.clone();
+        let mut unwanted = self.wanted.clone();
+        let connected = retry(
+            &*self.provider,
+            &wanted,
+            &self.waits,
+            backoff,
+            &self.reporter,
+        );
         tokio::select! {
-            socket = connected => Ok(socket),
-            gone = polled => Err(gone),
+            socket = connected => Ok(Some(socket)),
+            gone = poll::run(self) => Err(gone),
+            _ = unwanted.wait_for(BTreeSet::is_empty) => Ok(None),
         }
     }
 }
 
-async fn retry(config: &FeedConfig, backoff: &mut Backoff, reporter: &Reporter) -> Socket {
+async fn retry(
+    provider: &dyn Provider,
+    wanted: &watch::Receiver<BTreeSet<Symbol>>,
+    waits: &Waits,
+    backoff: &mut Backoff,
+    reporter: &Reporter,
+) -> Socket {
     loop {
-        let wait = match open(config).await {
+        let symbols: Vec<_> = wanted.borrow().iter().copied().collect();
+        let wait = match open(provider, &symbols, waits.connect_timeout).await {
             Ok(socket) => return socket,
             Err(error @ RelayError::KeyRefused { .. }) => {
                 counter!("daybook_feed_key_refused_total").increment(1);
@@ -123,7 +148,8 @@ async fn retry(config: &FeedConfig, backoff: &mut Backoff, reporter: &Reporter) 
             Err(error) => {
                 let wait = backoff.next();
                 let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-                tracing::warn!(%error, wait_ms, "cannot connect to the feed");
+                let provider = provider.name();
+                tracing::warn!(provider, %error, wait_ms, "cannot connect to the feed");
                 wait
             }
         };
@@ -132,21 +158,25 @@ async fn retry(config: &FeedConfig, backoff: &mut Backoff, reporter: &Reporter) 
     }
 }
 
-async fn open(config: &FeedConfig) -> Result<Socket, RelayError> {
-    let address = format!(
-        "{}?apikey={}",
-        config.ws_url,
-        config.api_key.expose_secret()
-    );
+async fn open(
+    provider: &dyn Provider,
+    symbols: &[Symbol],
+    timeout: Duration,
+) -> Result<Socket, RelayError> {
     let limits = WebSocketConfig::default()
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX));
-    let connecting = connect_async_with_config(address, Some(limits), true);
-    let connected = time::timeout(config.connect_timeout, connecting).await;
-    match connected {
+    let address = provider.address(symbols);
+    let connecting = connect_async_with_config(address.expose_secret(), Some(limits), true);
+    match time::timeout(timeout, connecting).await {
         Ok(Ok((socket, _))) => Ok(socket),
         Ok(Err(error)) => Err(refused(error)),
-        Err(_) => Err(timed_out(config.connect_timeout)),
+        Err(_) => {
+            let after = timeout.as_secs();
+            Err(RelayError::Unreachable(format!(
+                "no answer within {after} s"
+            )))
+        }
     }
 }
 
@@ -178,8 +208,4 @@ fn refused(error: WsError) -> RelayError {
         | WsError::Utf8(_)
         | WsError::AttackAttempt) => RelayError::Unreachable(error.to_string()),
     }
-}
-
-fn timed_out(after: Duration) -> RelayError {
-    RelayError::Unreachable(format!("no answer within {} s", after.as_secs()))
 }

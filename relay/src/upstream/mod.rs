@@ -1,58 +1,76 @@
-//! The provider's feed: one subscription per symbol over as few WebSockets as possible, reconnected
-//! with jittered back-off, with REST prices while a socket stays down.
+//! The feed: one subscription per symbol over as few WebSockets as possible, reconnected with
+//! jittered back-off, with REST prices while a socket stays down, and with another provider where
+//! one is away.
 //!
 //! What leaves here is normalised, filtered and complete: a full channel makes the socket wait, it
 //! never makes a quote vanish.
 
 mod backoff;
+mod board;
+pub(crate) mod book_ticker;
 mod line;
 mod normalize;
+mod plan;
 mod poll;
+mod provider;
 mod session;
+mod twelve_data;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
     time::Duration,
 };
 
-use daybook_domain::{Instrument, Quote, quote::QuoteSource};
+use daybook_domain::{
+    Instrument, Quote, Symbol, Timestamp, quote::QuoteSource, session::SessionPlan,
+};
 use secrecy::SecretString;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
 
-use self::line::Line;
-use crate::{FeedStatus, FilterConfig, Hub};
+use self::{
+    board::{Board, Reporter},
+    line::{Intake, Line},
+    plan::{Lines, Planner},
+};
+pub use self::{
+    book_ticker::BookTicker,
+    provider::{Heard, Limits, Provider, delivering},
+    twelve_data::TwelveData,
+};
+use crate::{Filter, FilterConfig, Hub, Interest, RestClient};
 
-/// The provider closes the oldest of more connections with one key.
-const CONNECTIONS_MAX: usize = 3;
+/// Told of each symbol from when on its quotes are heard without a hole: at the start, and after
+/// every interruption.
+pub type Resumed = Arc<dyn Fn(Symbol, Timestamp) + Send + Sync>;
 
-/// Where quotes come from, and the feed's settings. [`FeedConfig::new`] gives the usual ones.
-#[derive(Clone, Debug)]
+/// Where quotes come from, and the feed's settings. [`FeedConfig::new`] and [`FeedConfig::of`]
+/// give the usual ones.
+#[derive(Clone)]
 pub struct FeedConfig {
-    /// `wss://ws.twelvedata.com/v1/quotes/price`, or the simulator's.
-    pub ws_url: String,
-    /// `https://api.twelvedata.com`, or the simulator's.
-    pub rest_url: String,
-    /// The provider's key.
-    pub api_key: SecretString,
-    /// What the quotes are marked with; decides between the states `live` and `simulated`.
-    pub source: QuoteSource,
-    /// What to subscribe to.
+    /// Who sells quotes, the preferred one first.
+    pub providers: Vec<Arc<dyn Provider>>,
+    /// Symbols with an order of their own: names of providers, the preferred one first.
+    pub routes: HashMap<Symbol, Vec<String>>,
+    /// What may be subscribed to.
     pub symbols: Vec<Arc<Instrument>>,
+    /// Who wants what of it.
+    pub interest: Interest,
+    /// Most symbols subscribed to at one time.
+    pub symbols_max: usize,
     /// Settings of the feed filter.
     pub filter: FilterConfig,
-    /// Symbols per WebSocket, as far as the provider's limit of three connections allows; none:
-    /// all on one.
-    pub symbols_per_connection: Option<usize>,
     /// Quotes that may wait for the consumer before the sockets do.
     pub queue_max: usize,
     /// Time between heartbeats.
     pub heartbeat: Duration,
     /// A socket that has not said anything for so long is half-open and is given up.
     pub silence_max: Duration,
-    /// A socket that answers heartbeats but has had no price for so long makes the feed `stale`.
+    /// A socket that answers heartbeats but has had no price for so long, though a market is open,
+    /// makes the feed `stale`.
     pub quiet_max: Duration,
     /// Time for a connection to be made.
     pub connect_timeout: Duration,
@@ -62,12 +80,16 @@ pub struct FeedConfig {
     pub reconnect_max: Duration,
     /// A socket that has been down for so long is replaced by polling.
     pub poll_after: Duration,
-    /// Time between two polls.
+    /// Time between two polls, where the provider's budget allows.
     pub poll_every: Duration,
+    /// A provider that has not delivered for so long is replaced by the next one.
+    pub failover_after: Duration,
+    /// Told when quotes of a symbol begin to be heard.
+    pub resumed: Resumed,
 }
 
 impl FeedConfig {
-    /// The usual settings.
+    /// The usual settings for Twelve Data, or the simulator of it.
     #[must_use]
     pub fn new(
         ws_url: String,
@@ -76,14 +98,21 @@ impl FeedConfig {
         source: QuoteSource,
         symbols: Vec<Arc<Instrument>>,
     ) -> Self {
+        let rest = RestClient::new(&rest_url, api_key);
+        let provider = TwelveData::new(ws_url, rest, source, &symbols, None);
+        Self::of(vec![Arc::new(provider)], symbols)
+    }
+
+    /// The usual settings for these providers, the preferred one first.
+    #[must_use]
+    pub fn of(providers: Vec<Arc<dyn Provider>>, symbols: Vec<Arc<Instrument>>) -> Self {
         Self {
-            ws_url,
-            rest_url,
-            api_key,
-            source,
+            providers,
+            routes: HashMap::new(),
+            interest: Interest::new(&symbols, None),
+            symbols_max: usize::MAX,
             symbols,
             filter: FilterConfig::default(),
-            symbols_per_connection: None,
             queue_max: 4_096,
             heartbeat: Duration::from_secs(10),
             silence_max: Duration::from_secs(25),
@@ -93,13 +122,61 @@ impl FeedConfig {
             reconnect_max: Duration::from_secs(30),
             poll_after: Duration::from_secs(5),
             poll_every: Duration::from_secs(2),
+            failover_after: Duration::from_secs(10),
+            resumed: Arc::new(|_, _| {}),
         }
     }
+
+    fn waits(&self) -> Waits {
+        Waits {
+            heartbeat: self.heartbeat,
+            silence_max: self.silence_max,
+            quiet_max: self.quiet_max,
+            connect_timeout: self.connect_timeout,
+            reconnect_min: self.reconnect_min,
+            reconnect_max: self.reconnect_max,
+            poll_after: self.poll_after,
+            poll_every: self.poll_every,
+            sessions: self
+                .symbols
+                .iter()
+                .map(|it| (it.symbol, it.session))
+                .collect(),
+        }
+    }
+
+    /// Numbers of the providers of each symbol, the preferred one first.
+    fn routed(&self) -> HashMap<Symbol, Vec<usize>> {
+        let all: Vec<_> = (0..self.providers.len()).collect();
+        let number = |name: &String| {
+            let named = |provider: &Arc<dyn Provider>| provider.name() == name;
+            self.providers.iter().position(named)
+        };
+        let route = |it: &Arc<Instrument>| {
+            let own = self.routes.get(&it.symbol);
+            let own = own.map(|names| names.iter().filter_map(number).collect());
+            (it.symbol, own.unwrap_or_else(|| all.clone()))
+        };
+        self.symbols.iter().map(route).collect()
+    }
+}
+
+/// What every line has to know of time.
+struct Waits {
+    heartbeat: Duration,
+    silence_max: Duration,
+    quiet_max: Duration,
+    connect_timeout: Duration,
+    reconnect_min: Duration,
+    reconnect_max: Duration,
+    poll_after: Duration,
+    poll_every: Duration,
+    sessions: HashMap<Symbol, SessionPlan>,
 }
 
 /// The running feed. Dropping it cuts the connections; [`Feed::stop`] also waits until they are.
 pub struct Feed {
-    lines: JoinSet<()>,
+    tasks: JoinSet<()>,
     problem: watch::Receiver<Option<String>>,
 }
 
@@ -112,20 +189,52 @@ impl Feed {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (quotes, receiver) = mpsc::channel(config.queue_max);
         let (problem, problems) = watch::channel(None);
-        let packs = pack(&config.symbols, config.symbols_per_connection);
-        let board = Arc::new(Board::new(hub, packs.len(), problem));
-        let config = Arc::new(config);
-        let mut lines = JoinSet::new();
-        for (index, instruments) in packs.iter().enumerate() {
-            let reporter = Reporter {
-                board: Arc::clone(&board),
-                index,
+        let count = config
+            .providers
+            .iter()
+            .map(|it| it.limits().connections_max)
+            .sum();
+        let board = Arc::new(Board::new(hub, Arc::clone(&config.resumed), count, problem));
+        let intake = Intake::new(Filter::new(config.filter.clone(), &config.symbols), quotes);
+        let waits = Arc::new(config.waits());
+        let (mut tasks, mut packs, mut first) = (JoinSet::new(), Vec::new(), 0);
+        for provider in &config.providers {
+            let limits = provider.limits();
+            let mut lines = Lines {
+                first,
+                limits,
+                wanted: Vec::new(),
             };
-            let line = Line::new(Arc::clone(&config), instruments, quotes.clone(), reporter);
-            lines.spawn(line.run());
+            for line in first..first + limits.connections_max {
+                let (plan, wanted) = watch::channel(BTreeSet::new());
+                lines.wanted.push(plan);
+                let line = Line {
+                    provider: Arc::clone(provider),
+                    waits: Arc::clone(&waits),
+                    wanted,
+                    intake: intake.clone(),
+                    reporter: Reporter {
+                        board: Arc::clone(&board),
+                        line,
+                    },
+                };
+                tasks.spawn(line.run());
+            }
+            first += limits.connections_max;
+            packs.push(lines);
         }
+        let planner = Planner {
+            routes: config.routed(),
+            interest: config.interest,
+            symbols_max: config.symbols_max,
+            providers: config.providers,
+            lines: packs,
+            board,
+            patience: config.failover_after,
+        };
+        tasks.spawn(planner.run());
         let feed = Self {
-            lines,
+            tasks,
             problem: problems,
         };
         (feed, receiver)
@@ -140,109 +249,6 @@ impl Feed {
 
     /// Cuts the connections. The receiver then ends after what it still holds.
     pub async fn stop(mut self) {
-        self.lines.shutdown().await;
-    }
-}
-
-/// Symbols per connection: as asked for, but never more connections than the provider allows.
-fn pack(
-    instruments: &[Arc<Instrument>],
-    per_connection: Option<usize>,
-) -> Vec<Vec<Arc<Instrument>>> {
-    let all = instruments.len().max(1);
-    let smallest = all.div_ceil(CONNECTIONS_MAX);
-    let size = per_connection.unwrap_or(all).clamp(smallest, all);
-    instruments.chunks(size).map(<[_]>::to_vec).collect()
-}
-
-/// Makes one state of the feed out of its lines': the worst.
-struct Board {
-    hub: Hub,
-    lines: Mutex<Vec<FeedStatus>>,
-    problem: watch::Sender<Option<String>>,
-}
-
-impl Board {
-    fn new(hub: Hub, lines: usize, problem: watch::Sender<Option<String>>) -> Self {
-        hub.set_status(FeedStatus::Stale);
-        Self {
-            hub,
-            lines: Mutex::new(vec![FeedStatus::Stale; lines]),
-            problem,
-        }
-    }
-}
-
-/// One line's place on the board.
-struct Reporter {
-    board: Arc<Board>,
-    index: usize,
-}
-
-impl Reporter {
-    fn status(&self, status: FeedStatus) {
-        let mut lines = self
-            .board
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        lines[self.index] = status;
-        let worst = lines.iter().max().copied().unwrap_or(status);
-        // Under the lock, so that two lines cannot report in the wrong order.
-        self.board.hub.set_status(worst);
-    }
-
-    /// Tells the operator once per change, not once per retry.
-    fn problem(&self, problem: Option<String>) {
-        self.board.problem.send_if_modified(|current| {
-            if *current == problem {
-                return false;
-            }
-            if let Some(problem) = &problem {
-                tracing::error!(problem, "the feed needs attention");
-            }
-            *current = problem;
-            true
-        });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::instrument;
-
-    fn sizes(symbols: usize, per_connection: Option<usize>) -> Vec<usize> {
-        let euro = Arc::new(instrument("EURUSD"));
-        let packs = pack(&vec![euro; symbols], per_connection);
-        packs.iter().map(Vec::len).collect()
-    }
-
-    #[test]
-    fn symbols_are_packed_within_the_providers_connection_limit() {
-        assert_eq!(sizes(21, None), [21]);
-        assert_eq!(sizes(21, Some(8)), [8, 8, 5]);
-        assert_eq!(sizes(21, Some(1)), [7, 7, 7]);
-        assert_eq!(sizes(2, Some(1)), [1, 1]);
-        assert_eq!(sizes(2, Some(0)), [1, 1]);
-        assert_eq!(sizes(0, None), [0; 0]);
-    }
-
-    #[test]
-    fn the_worst_line_is_the_state_of_the_feed() {
-        let hub = Hub::new();
-        let status = hub.status();
-        let (problem, _) = watch::channel(None);
-        let board = Arc::new(Board::new(hub, 2, problem));
-        let lines = [0, 1].map(|index| Reporter {
-            board: Arc::clone(&board),
-            index,
-        });
-        lines[0].status(FeedStatus::Live);
-        assert_eq!(*status.borrow(), FeedStatus::Stale);
-        lines[1].status(FeedStatus::Polling);
-        assert_eq!(*status.borrow(), FeedStatus::Polling);
-        lines[1].status(FeedStatus::Live);
-        assert_eq!(*status.borrow(), FeedStatus::Live);
+        self.tasks.shutdown().await;
     }
 }

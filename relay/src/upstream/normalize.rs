@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use daybook_domain::{Decimal, Instrument, Quote, Symbol, Timestamp, quote::QuoteSource};
 use rust_decimal::RoundingStrategy;
 
-use crate::{catalogue, wire};
+use crate::catalogue;
 
 /// A provider's clock may run this far ahead of ours. Beyond it the time is a mistake, and taking
 /// it would make every later quote "older than the last".
@@ -39,6 +39,7 @@ impl Unusable {
 pub(super) struct Normalizer {
     source: QuoteSource,
     listed: HashMap<String, Listed>,
+    names: HashMap<Symbol, String>,
 }
 
 #[derive(Clone, Copy)]
@@ -48,70 +49,78 @@ struct Listed {
     half_spread: Decimal,
 }
 
+/// What a provider says of a price: both sides, or one number between them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Said {
+    pub(super) bid: Option<Decimal>,
+    pub(super) ask: Option<Decimal>,
+    pub(super) price: Option<Decimal>,
+}
+
 impl Normalizer {
-    pub(super) fn new(source: QuoteSource, instruments: &[Arc<Instrument>]) -> Self {
-        let listed = instruments.iter().map(|instrument| {
-            let listed = Listed {
+    /// Instruments under the names that `name` gives them; those without one are not sold.
+    pub(super) fn new(
+        source: QuoteSource,
+        instruments: &[Arc<Instrument>],
+        name: impl Fn(&Instrument) -> Option<String>,
+    ) -> Self {
+        let named = instruments
+            .iter()
+            .filter_map(|instrument| Some((name(instrument)?, instrument)));
+        let (mut listed, mut names) = (HashMap::new(), HashMap::new());
+        for (name, instrument) in named {
+            names.insert(instrument.symbol, name.clone());
+            let entry = Listed {
                 symbol: instrument.symbol,
                 digits: instrument.digits,
                 half_spread: catalogue::half_spread(instrument),
             };
-            (catalogue::listing(instrument).provider_symbol, listed)
-        });
+            listed.insert(name, entry);
+        }
         Self {
             source,
-            listed: listed.collect(),
+            listed,
+            names,
         }
     }
 
-    /// The provider's names, in order.
-    pub(super) fn provider_symbols(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.listed.keys().map(String::as_str).collect();
-        names.sort_unstable();
-        names
+    /// The provider's name of a symbol.
+    pub(super) fn name(&self, symbol: Symbol) -> Option<&str> {
+        self.names.get(&symbol).map(String::as_str)
     }
 
-    /// A quote from a message of the WebSocket.
-    pub(super) fn quote(&self, price: &wire::Price<'_>, now: Timestamp) -> Result<Quote, Unusable> {
-        let number = |raw| Option::and_then(raw, wire::decimal).filter(is_sane);
-        let sides = number(price.bid).zip(number(price.ask));
-        self.build(
-            &price.symbol,
-            sides,
-            number(price.price),
-            price.timestamp,
-            now,
-        )
+    /// The provider's names of these symbols, in their order.
+    pub(super) fn names(&self, symbols: &[Symbol]) -> Vec<&str> {
+        let names = symbols.iter().filter_map(|symbol| self.name(*symbol));
+        names.collect()
     }
 
-    /// A quote from a price alone, as REST gives it.
-    pub(super) fn polled(
+    /// Our symbol by the provider's name.
+    pub(super) fn symbol(&self, name: &str) -> Option<Symbol> {
+        self.listed.get(name).map(|listed| listed.symbol)
+    }
+
+    /// The source that quotes are marked with.
+    pub(super) const fn source(&self) -> QuoteSource {
+        self.source
+    }
+
+    /// A quote of what was said at `at`, the provider's own time.
+    pub(super) fn quote(
         &self,
-        provider_symbol: &str,
-        price: Decimal,
-        timestamp: i64,
-    ) -> Result<Quote, Unusable> {
-        let price = Some(price).filter(is_sane);
-        self.build(provider_symbol, None, price, timestamp, Utc::now())
-    }
-
-    fn build(
-        &self,
-        provider_symbol: &str,
-        sides: Option<(Decimal, Decimal)>,
-        price: Option<Decimal>,
-        timestamp: i64,
+        name: &str,
+        said: Said,
+        at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Quote, Unusable> {
-        let listed = self
-            .listed
-            .get(provider_symbol)
-            .ok_or(Unusable::UnknownSymbol)?;
+        let listed = self.listed.get(name).ok_or(Unusable::UnknownSymbol)?;
+        let sane = |price: Option<Decimal>| price.filter(is_sane);
         let around = |price: Decimal| (price - listed.half_spread, price + listed.half_spread);
-        let (bid, ask) = sides
-            .or_else(|| price.map(around))
+        let (bid, ask) = sane(said.bid)
+            .zip(sane(said.ask))
+            .or_else(|| sane(said.price).map(around))
             .ok_or(Unusable::NoPrice)?;
-        let at = DateTime::from_timestamp(timestamp, 0)
+        let at = at
             .filter(|at| *at - now <= CLOCK_AHEAD_MAX)
             .ok_or(Unusable::BadTime)?;
         Ok(Quote {
@@ -139,74 +148,82 @@ fn with_digits(price: Decimal, digits: u32) -> Decimal {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::*;
     use crate::testing::instrument;
 
     const NOW: i64 = 1_767_000_000;
 
-    fn normalizer() -> Normalizer {
-        let instruments = ["EURUSD", "WTI", "XAUUSD"].map(|name| Arc::new(instrument(name)));
-        Normalizer::new(QuoteSource::TwelveData, &instruments)
+    fn at(timestamp: i64) -> Option<Timestamp> {
+        DateTime::from_timestamp(timestamp, 0)
     }
 
-    fn quote(message: &str) -> Result<Quote, Unusable> {
-        let now = DateTime::from_timestamp(NOW, 0).unwrap();
-        match wire::parse(message).unwrap() {
-            wire::Event::Price(price) => normalizer().quote(&price, now),
-            other @ (wire::Event::Subscribed(_) | wire::Event::Other) => panic!("{other:?}"),
+    fn quote(name: &str, timestamp: i64, said: Said) -> Result<Quote, Unusable> {
+        let instruments = ["EURUSD", "WTI", "XAUUSD"].map(|name| Arc::new(instrument(name)));
+        let name_of = |it: &Instrument| Some(catalogue::listing(it).provider_symbol);
+        let normalizer = Normalizer::new(QuoteSource::TwelveData, &instruments, name_of);
+        normalizer.quote(name, said, at(timestamp), at(NOW).unwrap())
+    }
+
+    fn price(text: &str) -> Said {
+        Said {
+            price: text.parse().ok(),
+            ..Said::default()
         }
     }
 
-    fn message(symbol: &str, timestamp: i64, prices: &str) -> String {
-        format!(r#"{{"event":"price","symbol":"{symbol}","timestamp":{timestamp},{prices}}}"#)
+    fn sides(bid: &str, ask: &str) -> Said {
+        Said {
+            bid: bid.parse().ok(),
+            ask: ask.parse().ok(),
+            price: None,
+        }
     }
 
-    fn sides(quote: &Quote) -> (String, String) {
+    fn texts(quote: &Quote) -> (String, String) {
         (quote.bid.to_string(), quote.ask.to_string())
     }
 
     #[test]
     fn a_providers_name_becomes_our_symbol_and_prices_get_the_instruments_digits() {
-        let quote = quote(&message("EUR/USD", NOW, r#""bid":1.0851,"ask":1.085234"#)).unwrap();
+        let quote = quote("EUR/USD", NOW, sides("1.0851", "1.085234")).unwrap();
         assert_eq!(quote.symbol.as_str(), "EURUSD");
-        assert_eq!(sides(&quote), ("1.08510".into(), "1.08523".into()));
+        assert_eq!(texts(&quote), ("1.08510".into(), "1.08523".into()));
         assert_eq!(quote.at.timestamp(), NOW);
         assert_eq!(quote.source, QuoteSource::TwelveData);
     }
 
     #[test]
     fn a_price_alone_is_spread_by_half_the_usual_distance_to_each_side() {
-        let quote = quote(&message("WTI/USD", NOW, r#""price":60.00"#)).unwrap();
+        let quote = quote("WTI/USD", NOW, price("60.00")).unwrap();
         assert_eq!(quote.symbol.as_str(), "WTI");
         // 3 points of 0.01: half is 0.015, rounded away from zero on both sides.
-        assert_eq!(sides(&quote), ("59.99".into(), "60.02".into()));
+        assert_eq!(texts(&quote), ("59.99".into(), "60.02".into()));
     }
 
     #[test]
     fn one_side_without_the_other_falls_back_on_the_price() {
-        let quote = quote(&message("EUR/USD", NOW, r#""bid":1.0,"price":2.0"#)).unwrap();
-        assert_eq!(sides(&quote), ("1.99996".into(), "2.00004".into()));
+        let said = Said {
+            bid: Some(Decimal::ONE),
+            ..price("2.0")
+        };
+        let quote = quote("EUR/USD", NOW, said).unwrap();
+        assert_eq!(texts(&quote), ("1.99996".into(), "2.00004".into()));
     }
 
     #[test]
     fn what_cannot_be_a_quote_says_why() {
-        let refused = |symbol, timestamp, prices| quote(&message(symbol, timestamp, prices));
-        let price = r#""price":1"#;
-        assert_eq!(refused("FOO", NOW, price), Err(Unusable::UnknownSymbol));
+        let one = price("1");
+        assert_eq!(quote("FOO", NOW, one), Err(Unusable::UnknownSymbol));
         assert_eq!(
-            refused("EUR/USD", NOW, r#""price":"x""#),
+            quote("EUR/USD", NOW, Said::default()),
             Err(Unusable::NoPrice)
         );
-        assert_eq!(
-            refused("EUR/USD", NOW, r#""bid":1"#),
-            Err(Unusable::NoPrice)
-        );
-        assert_eq!(
-            refused("EUR/USD", NOW, r#""price":7e27"#),
-            Err(Unusable::NoPrice)
-        );
-        assert_eq!(refused("EUR/USD", i64::MAX, price), Err(Unusable::BadTime));
-        assert_eq!(refused("EUR/USD", NOW + 61, price), Err(Unusable::BadTime));
-        assert!(refused("EUR/USD", NOW + 60, price).is_ok());
+        let huge = price("7000000000000000000000000000");
+        assert_eq!(quote("EUR/USD", NOW, huge), Err(Unusable::NoPrice));
+        assert_eq!(quote("EUR/USD", i64::MAX, one), Err(Unusable::BadTime));
+        assert_eq!(quote("EUR/USD", NOW + 61, one), Err(Unusable::BadTime));
+        assert!(quote("EUR/USD", NOW + 60, one).is_ok());
     }
 }

@@ -1,22 +1,21 @@
-//! One connected WebSocket: subscribe, keep alive, and take in prices until it ends.
+//! One connected WebSocket: subscribe, follow the plan, keep alive, and take in prices until it
+//! ends.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
 
 use chrono::Utc;
-use daybook_domain::quote::QuoteSource;
+use daybook_domain::Symbol;
 use futures::{SinkExt as _, StreamExt as _};
 use metrics::counter;
 use tokio::time::{self, Instant, MissedTickBehavior};
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::{
-    FeedConfig,
+    Waits,
     line::{ConsumerGone, Line, Socket},
+    provider::Heard,
 };
-use crate::{
-    FeedStatus,
-    wire::{self, Event, Price, SubscribeStatus},
-};
+use crate::FeedStatus;
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +28,8 @@ pub(super) enum Ended {
     Silent,
     /// The provider would give none of the symbols.
     Refused,
+    /// There is nothing left to carry.
+    Unwanted,
     /// Nobody takes the quotes any more.
     ConsumerGone,
 }
@@ -40,6 +41,7 @@ impl Ended {
             Self::Broken => "broken",
             Self::Silent => "silent",
             Self::Refused => "refused",
+            Self::Unwanted => "unwanted",
             Self::ConsumerGone => "consumer_gone",
         }
     }
@@ -52,11 +54,13 @@ impl From<ConsumerGone> for Ended {
 }
 
 /// Subscribes, then takes in prices until the session ends.
-pub(super) async fn listen(socket: Socket, config: &Arc<FeedConfig>, line: &mut Line) -> Ended {
+pub(super) async fn listen(socket: Socket, line: &mut Line) -> Ended {
     let session = Session {
         socket,
-        config: Arc::clone(config),
+        waits: Arc::clone(&line.waits),
         line,
+        subscribed: BTreeSet::new(),
+        announced: BTreeSet::new(),
         heard_at: Instant::now(),
         priced_at: Instant::now(),
         delivering: false,
@@ -69,8 +73,12 @@ pub(super) async fn listen(socket: Socket, config: &Arc<FeedConfig>, line: &mut 
 
 struct Session<'a> {
     socket: Socket,
-    config: Arc<FeedConfig>,
+    waits: Arc<Waits>,
     line: &'a mut Line,
+    /// What has been asked for on this connection.
+    subscribed: BTreeSet<Symbol>,
+    /// What was asked for and not yet said to be heard without a hole again.
+    announced: BTreeSet<Symbol>,
     /// When anything was heard: a session that has been silent too long is half-open.
     heard_at: Instant,
     /// When a price was heard, or none was due yet.
@@ -80,51 +88,66 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    async fn run(mut self) -> Result<std::convert::Infallible, Ended> {
-        let symbols = self.line.normalizer.provider_symbols().join(",");
-        let subscribe = format!(r#"{{"action":"subscribe","params":{{"symbols":"{symbols}"}}}}"#);
-        self.send(subscribe).await?;
-        let mut heartbeat = time::interval(self.config.heartbeat);
+    async fn run(mut self) -> Result<Infallible, Ended> {
+        self.line.wanted.mark_changed();
+        let mut heartbeat = time::interval(self.waits.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.tick().await; // The first is immediate, and the subscription has just been sent.
         loop {
-            let silent_at = self.heard_at + self.config.silence_max;
-            let quiet_at = self.priced_at + self.config.quiet_max;
+            let silent_at = self.heard_at + self.waits.silence_max;
+            let quiet_at = self.priced_at + self.waits.quiet_max;
             tokio::select! {
+                changed = self.line.wanted.changed() => {
+                    changed.map_err(|_| Ended::Unwanted)?;
+                    self.follow().await?;
+                }
                 message = self.socket.next() => {
                     self.message(message).await?;
                     // After the work: while the consumer was behind, nobody listened.
                     self.heard_at = Instant::now();
                 }
-                _ = heartbeat.tick() => self.send(r#"{"action":"heartbeat"}"#.to_owned()).await?,
+                _ = heartbeat.tick() => self.send(self.line.provider.heartbeat()).await?,
                 () = time::sleep_until(silent_at) => return Err(Ended::Silent),
-                () = time::sleep_until(quiet_at) => {
-                    self.line.reporter.status(FeedStatus::Stale);
-                    self.delivering = false;
-                    self.priced_at = Instant::now();
-                }
+                () = time::sleep_until(quiet_at) => self.quiet(),
             }
         }
     }
 
-    async fn send(&mut self, text: String) -> Result<(), Ended> {
-        let sent = self.socket.send(Message::text(text));
-        match time::timeout(self.config.silence_max, sent).await {
+    /// Subscribes to what the plan has added, and unsubscribes from what it has dropped.
+    async fn follow(&mut self) -> Result<(), Ended> {
+        let wanted = self.line.wanted.borrow_and_update().clone();
+        if wanted.is_empty() {
+            return Err(Ended::Unwanted);
+        }
+        let added: Vec<_> = wanted.difference(&self.subscribed).copied().collect();
+        let dropped: Vec<_> = self.subscribed.difference(&wanted).copied().collect();
+        if !added.is_empty() {
+            self.send(self.line.provider.subscribe(&added)).await?;
+            self.announced.extend(added);
+        }
+        if !dropped.is_empty() {
+            self.send(self.line.provider.unsubscribe(&dropped)).await?;
+            self.announced.retain(|symbol| wanted.contains(symbol));
+        }
+        self.subscribed = wanted;
+        Ok(())
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), Ended> {
+        let sent = self.socket.send(message);
+        match time::timeout(self.waits.silence_max, sent).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Ended::Broken),
             Err(_) => Err(Ended::Silent),
         }
     }
 
-    async fn message(
-        &mut self,
-        message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
-    ) -> Result<(), Ended> {
+    async fn message(&mut self, message: Option<Result<Message, WsError>>) -> Result<(), Ended> {
         match message {
             None | Some(Ok(Message::Close(_))) => Err(Ended::Closed),
             Some(Err(_)) => Err(Ended::Broken),
             Some(Ok(Message::Text(text))) => self.text(text.as_str()).await,
-            // Pings are answered by the protocol layer; the provider sends no binary.
+            // Pings are answered by the protocol layer; no provider sends binary.
             Some(Ok(
                 Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_),
             )) => Ok(()),
@@ -132,62 +155,63 @@ impl Session<'_> {
     }
 
     async fn text(&mut self, text: &str) -> Result<(), Ended> {
-        match wire::parse(text) {
-            Ok(Event::Price(price)) => self.price(&price).await,
-            Ok(Event::Subscribed(status)) => self.subscribed(&status),
-            Ok(Event::Other) => Ok(()),
-            Err(error) => {
-                counter!("daybook_feed_messages_unusable_total", "why" => "malformed").increment(1);
-                tracing::debug!(%error, "unreadable message skipped");
-                Ok(())
-            }
-        }
-    }
-
-    async fn price(&mut self, price: &Price<'_>) -> Result<(), Ended> {
-        match self.line.normalizer.quote(price, Utc::now()) {
-            Ok(quote) => {
+        match self.line.provider.read(text, Utc::now()) {
+            Heard::Quote(quote) => {
                 self.priced_at = Instant::now();
                 self.delivering();
                 self.line.intake.take(quote).await?;
             }
-            Err(unusable) => {
-                let why = unusable.as_str();
+            Heard::Subscribed => {
+                self.line.reporter.problem(None);
+                self.line.reporter.refused(&[]);
+                self.delivering();
+            }
+            Heard::Refused {
+                symbols,
+                all,
+                problem,
+            } => {
+                // A symbol that is refused is the operator's problem; the others go on.
+                self.line.reporter.problem(Some(problem));
+                self.line.reporter.refused(&symbols);
+                if all {
+                    return Err(Ended::Refused);
+                }
+                self.delivering();
+            }
+            Heard::Nothing => {}
+            Heard::Unusable(why) => {
                 counter!("daybook_feed_messages_unusable_total", "why" => why).increment(1);
-                tracing::debug!(symbol = %price.symbol, why, "price skipped");
+                tracing::debug!(why, "message skipped");
             }
         }
         Ok(())
     }
 
-    /// A symbol that is refused is the operator's problem; the others go on.
-    fn subscribed(&mut self, status: &SubscribeStatus<'_>) -> Result<(), Ended> {
-        if let Some(fails) = status.fails {
-            let problem = format!("the provider refuses symbols: {fails}");
-            self.line.reporter.problem(Some(problem));
-        } else if status.status == "error" {
-            let message = status.message.as_deref().unwrap_or("no reason given");
-            let problem = format!("the provider refuses the subscription: {message}");
-            self.line.reporter.problem(Some(problem));
-        } else {
-            self.line.reporter.problem(None);
+    /// The provider has granted what was asked for, or delivers already.
+    fn delivering(&mut self) {
+        if !self.announced.is_empty() {
+            let symbols: Vec<_> = std::mem::take(&mut self.announced).into_iter().collect();
+            self.line.reporter.resumed(&symbols, Utc::now());
         }
-        if status.status == "error" {
-            return Err(Ended::Refused);
+        if !self.delivering {
+            self.delivering = true;
+            self.line.reporter.status(self.line.provider.delivering());
         }
-        self.delivering();
-        Ok(())
     }
 
-    fn delivering(&mut self) {
-        if self.delivering {
-            return;
+    /// No price for long, though the connection lives. At night and at weekends that is as it
+    /// should be.
+    fn quiet(&mut self) {
+        self.priced_at = Instant::now();
+        let now = Utc::now();
+        let due = self.subscribed.iter().any(|symbol| {
+            let plan = self.waits.sessions.get(symbol).copied().unwrap_or_default();
+            plan.is_open(now)
+        });
+        if due {
+            self.line.reporter.status(FeedStatus::Stale);
+            self.delivering = false;
         }
-        self.delivering = true;
-        let status = match self.config.source {
-            QuoteSource::TwelveData => FeedStatus::Live,
-            QuoteSource::Simulator | QuoteSource::Recorded => FeedStatus::Simulated,
-        };
-        self.line.reporter.status(status);
     }
 }

@@ -36,6 +36,7 @@ pub fn simulator_config() -> SimulatorConfig {
         seed: 7,
         looping: false,
         max_gap_ms: 2_000,
+        control: true,
         instruments: instruments(&[]),
     }
 }

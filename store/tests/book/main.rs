@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod appending;
+mod candles;
 mod guarding;
 mod interop;
 mod leading;
