@@ -16,7 +16,7 @@ use axum::{
 };
 use chrono::Utc;
 use daybook_domain::{AccountId, Symbol};
-use daybook_relay::HubSubscription;
+use daybook_relay::{HubSubscription, Watch};
 use daybook_store::StreamId;
 use serde::Deserialize;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
@@ -124,6 +124,7 @@ struct Session {
     identity: Identity,
     ear: Ear,
     quotes: HubSubscription,
+    watch: Watch,
     watched: HashMap<AccountId, Watched>,
     figures: Interval,
 }
@@ -144,6 +145,7 @@ impl Session {
         figures.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             quotes: app.handles.hub.subscribe(&[]),
+            watch: app.handles.interest.watch(&[]),
             ear: Ear::new(),
             watched: HashMap::new(),
             figures,
@@ -291,6 +293,7 @@ impl Session {
     ) -> Result<Vec<(AccountId, i64)>, CutOff> {
         let accounts: &[AccountId] = match channel {
             Channel::Quotes(symbol) => {
+                self.watch.add(&[*symbol]);
                 self.quotes.add(&[*symbol]);
                 &[]
             }
@@ -325,6 +328,7 @@ impl Session {
             let (kind, rest) = name.split_once(':').unwrap_or((name, ""));
             if kind == "quotes" {
                 let (known, _) = split_symbols(&self.app, rest);
+                self.watch.remove(&known);
                 self.quotes.remove(&known);
             }
             let watched = rest

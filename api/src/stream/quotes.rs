@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use daybook_domain::Symbol;
-use daybook_relay::{FeedStatus, Hub, HubSubscription, QuoteMessage};
+use daybook_relay::{FeedStatus, Hub, HubSubscription, QuoteMessage, Watch};
 use futures::stream;
 use serde::Deserialize;
 use tokio::{sync::watch, time::timeout};
@@ -150,6 +150,7 @@ fn greeting(state: FeedStatus, unknown: &[String]) -> Vec<String> {
 struct Events {
     hub: Hub,
     quotes: HubSubscription,
+    _watch: Watch,
     feed: watch::Receiver<FeedStatus>,
     closing: watch::Receiver<bool>,
     /// Sent before anything else.
@@ -169,6 +170,7 @@ fn events(
     let state = *feed.borrow_and_update();
     let events = Events {
         quotes: hub.subscribe_after(known, after),
+        _watch: app.handles.interest.watch(known),
         hub,
         feed,
         closing: app.handles.sockets.closing(),

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use daybook_relay::Hub;
+use daybook_relay::{Hub, Interest};
 use tokio::sync::{mpsc, watch};
 
 use super::{
@@ -53,16 +53,16 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Starts the threads, which take every quote of the hub.
+    /// Starts the threads, which take every quote of the hub and keep what is listened to wanted.
     ///
     /// # Errors
     /// When a thread cannot be started.
-    pub fn start(hub: &Hub, config: SocketsConfig) -> io::Result<Self> {
+    pub fn start(hub: &Hub, interest: &Interest, config: SocketsConfig) -> io::Result<Self> {
         let gate = Arc::new(Gate::new(config.per_address_max));
         let mut shards = Vec::new();
         for number in 0..config.threads.max(1) {
             let (sender, arrivals) = mpsc::channel(ARRIVALS_MAX);
-            Shard::start(number, hub, gate.closing(), arrivals)?;
+            Shard::start(number, hub, interest.clone(), gate.closing(), arrivals)?;
             shards.push(sender);
         }
         Ok(Self {

@@ -108,13 +108,15 @@ impl World {
         }
         let (engines, engine) = watch::channel(world.engine.clone());
         let (instruments_sender, instruments) = watch::channel(seeds.clone());
+        let interest = Interest::new(&seeds, None);
         world.router = daybook_api::router(ApiState {
             store,
             reads,
-            sockets: Sockets::start(&hub, SocketsConfig::default()).expect("threads start"),
+            sockets: Sockets::start(&hub, &interest, SocketsConfig::default())
+                .expect("threads start"),
             hub,
             candles: Candles::new(candles),
-            interest: Interest::new(&seeds, None),
+            interest,
             engine,
             instruments,
             config: Arc::new(config),

@@ -183,7 +183,7 @@ fn sockets(read: &mut Reader) -> SocketsConfig {
         threads: read
             .parsed_with("DAYBOOK_QUOTE_THREADS", one_to_1024)
             .unwrap_or(default.threads),
-        per_address_max: read.limit("SOCKETS_PER_ADDRESS_MAX", 100),
+        per_address_max: read.limit("SOCKETS_PER_ADDRESS_MAX", Some(100)),
     }
 }
 

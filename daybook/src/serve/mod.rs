@@ -73,7 +73,7 @@ async fn with_book(
     let reads = Reads::new(store.clone());
     let (engine, engines) = watch::channel(None::<Engine>);
     let (known, instruments) = watch::channel(instruments);
-    let sockets = Sockets::start(&market.hub, config.api.sockets);
+    let sockets = Sockets::start(&market.hub, &market.interest, config.api.sockets);
     let sockets = sockets.context("starting the threads that write quotes")?;
     let state = ApiState {
         store: store.clone(),

@@ -52,7 +52,7 @@ impl Shard {
         for name in unknown {
             say(line, &mut socket, unknown_symbol(&name));
         }
-        self.add(line, &self.numbers(symbols));
+        self.follow(line, symbols);
         let mut closed = false;
         let mut heard = 0;
         loop {
@@ -107,12 +107,23 @@ impl Shard {
         }
         let (known, unknown) = split_symbols(app, &symbols.join(","));
         if listens {
-            self.add(line, &self.numbers(&known));
+            self.follow(line, &known);
         } else {
             self.remove(line, &self.numbers(&known));
         }
         let unknown = unknown.iter().map(|symbol| unknown_symbol(symbol));
         unknown.collect()
+    }
+
+    /// Listens to these too, which have to be bought from now on if they were not.
+    fn follow(&self, line: &Line, symbols: &[Symbol]) {
+        let numbers = self.numbers(symbols);
+        let named = numbers.iter().copied().zip(symbols.iter().copied());
+        self.names.borrow_mut().extend(named);
+        symbols
+            .iter()
+            .for_each(|symbol| self.interest.touch(*symbol));
+        self.add(line, &numbers);
     }
 
     fn numbers(&self, symbols: &[Symbol]) -> Vec<u32> {

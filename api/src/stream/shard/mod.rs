@@ -13,7 +13,7 @@ mod scratch;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     io,
     rc::Rc,
     thread,
@@ -21,7 +21,7 @@ use std::{
 };
 
 use daybook_domain::Symbol;
-use daybook_relay::{FeedStatus, Hub, Tap, Tapped};
+use daybook_relay::{FeedStatus, Hub, Interest, Tap, Tapped};
 use slab::Slab;
 use tokio::{
     net::TcpStream,
@@ -63,6 +63,9 @@ pub(super) struct Arrival {
 /// What the tasks of one thread share.
 pub(super) struct Shard {
     hub: Hub,
+    interest: Interest,
+    /// Symbols that somebody has listened to, by their numbers.
+    names: RefCell<BTreeMap<u32, Symbol>>,
     feed: watch::Receiver<FeedStatus>,
     board: RefCell<Board>,
     lines: RefCell<Slab<Rc<Line>>>,
@@ -80,6 +83,7 @@ impl Shard {
     pub(super) fn start(
         number: usize,
         hub: &Hub,
+        interest: Interest,
         closing: watch::Receiver<bool>,
         arrivals: mpsc::Receiver<Arrival>,
     ) -> io::Result<()> {
@@ -88,17 +92,19 @@ impl Shard {
             .build()?;
         let (hub, tap) = (hub.clone(), hub.tap());
         let run = move || {
-            let shard = Rc::new(Self::new(hub));
+            let shard = Rc::new(Self::new(hub, interest));
             LocalSet::new().block_on(&runtime, shard.run(tap, arrivals, closing));
         };
         let name = format!("quotes-{number}");
         thread::Builder::new().name(name).spawn(run).map(drop)
     }
 
-    fn new(hub: Hub) -> Self {
+    fn new(hub: Hub, interest: Interest) -> Self {
         Self {
             feed: hub.status(),
             hub,
+            interest,
+            names: RefCell::default(),
             board: RefCell::default(),
             lines: RefCell::default(),
             audiences: RefCell::default(),
@@ -291,9 +297,20 @@ impl Shard {
             self.audiences
                 .borrow_mut()
                 .retain(|audience| Rc::strong_count(audience) > 1);
+            self.keep_wanted();
             let now = Instant::now();
             for (_, line) in self.lines.borrow().iter() {
                 line.beat(now, &ping);
+            }
+        }
+    }
+
+    /// Says of every symbol that somebody listens to that it is wanted, whatever nobody else does.
+    fn keep_wanted(&self) {
+        let audiences = self.audiences.borrow();
+        for (number, symbol) in self.names.borrow().iter() {
+            if audiences.iter().any(|audience| audience.has(*number)) {
+                self.interest.touch(*symbol);
             }
         }
     }

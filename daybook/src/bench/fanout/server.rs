@@ -7,7 +7,7 @@ use chrono::Utc;
 use daybook_api::{ApiConfig, ApiState, Sockets, SocketsConfig};
 use daybook_domain::{Decimal, Instrument, Quote, Symbol, instrument::seed, quote::QuoteSource};
 use daybook_projections::Reads;
-use daybook_relay::{Candles, CandlesConfig, Hub};
+use daybook_relay::{Candles, CandlesConfig, Hub, Interest};
 use tokio::{
     net::TcpListener,
     sync::{oneshot, watch},
@@ -33,8 +33,9 @@ pub async fn run(port: u16, symbols: usize) -> anyhow::Result<()> {
         per_address_max: None,
         ..SocketsConfig::default()
     };
-    let sockets = Sockets::start(&hub, sockets)?;
     let instruments = instruments(symbols)?;
+    let interest = Interest::new(&instruments, None);
+    let sockets = Sockets::start(&hub, &interest, sockets)?;
     let mut config = ApiConfig::new("a benchmark keeps no secrets at all".into());
     config.limits.requests_max = None;
     let no_upstream = CandlesConfig::new(String::new(), String::new().into(), instruments.clone());
@@ -46,6 +47,7 @@ pub async fn run(port: u16, symbols: usize) -> anyhow::Result<()> {
         hub: hub.clone(),
         sockets: sockets.clone(),
         candles: Candles::new(no_upstream),
+        interest,
         engine,
         instruments,
         config: Arc::new(config),
