@@ -15,8 +15,8 @@ use daybook_domain::{
     Currency, DealId, Decimal, Instrument, Market, OrderId, PositionId, Quote, Rules, Symbol,
     Timestamp,
     account::{
-        AccountKind, Bucket, Change, Context, OrderChanges, OrderType, PositionMode, Ticket,
-        TimeInForce,
+        AccountKind, Bucket, Change, Context, Controls, Limits, OrderChanges, OrderType,
+        PositionMode, Ticket, TimeInForce,
     },
     client::Registration,
     instrument::{self, InstrumentEvent},
@@ -179,10 +179,12 @@ fn page(catalogue: &Catalogue) -> String {
 }
 
 fn account_events(catalogue: &mut Catalogue) {
-    let mut desk = Desk::new();
-    desk.tell_a_story();
-    risk_story::tell(&mut desk);
-    for event in &desk.told {
+    let mut hedging = Desk::new();
+    hedging.tell_a_story();
+    risk_story::tell(&mut hedging);
+    let mut netting = Desk::new();
+    netting.tell_of_netting();
+    for event in hedging.told.iter().chain(&netting.told) {
         catalogue
             .entry(event.event_type())
             .or_insert_with(|| Entry {
@@ -281,12 +283,12 @@ impl Desk {
         desk
     }
 
-    fn tell_a_story(&mut self) {
+    fn open(&mut self, mode: PositionMode) {
         self.ask(AccountCommand::Open {
             client_id: ClientId(id(7)),
             number: 100_001,
             kind: AccountKind::Demo,
-            mode: PositionMode::Hedging,
+            mode,
             currency: Currency::USD,
             leverage: 100,
         });
@@ -296,6 +298,10 @@ impl Desk {
             notes: Some("opening balance".to_owned()),
             by: "system".to_owned(),
         });
+    }
+
+    fn tell_a_story(&mut self) {
+        self.open(PositionMode::Hedging);
         self.buy("0.10", None, None);
         self.close_first(Some("0.04"));
         self.protect_first();
@@ -322,6 +328,30 @@ impl Desk {
         let due = self.buy_until(at(self.seconds + 60));
         self.seconds += 120;
         self.ask(AccountCommand::ExpireOrder { order_id: due });
+    }
+
+    /// One position per symbol: bought, bought again, and partly sold.
+    fn tell_of_netting(&mut self) {
+        self.open(PositionMode::Netting);
+        self.buy("0.10", None, None);
+        self.quote(108_800);
+        self.buy("0.20", None, None);
+        self.sell("0.05");
+        self.ask(AccountCommand::SetControls {
+            controls: Box::new(Controls {
+                close_only: true,
+                group: Some("gold".into()),
+                limits: Limits {
+                    max_volume: Some(Decimal::new(500, 2)),
+                    daily_loss: Some(Decimal::new(1_000, 0)),
+                    orders_per_minute: Some(30),
+                    ..Limits::default()
+                },
+                ..Controls::default()
+            }),
+            reason: Some("under review".to_owned()),
+            by: "staff".to_owned(),
+        });
     }
 
     fn ask(&mut self, command: AccountCommand) {
@@ -364,6 +394,24 @@ impl Desk {
             expires_at: None,
             oco_group: None,
             client_order_id: Some("my-1".into()),
+        })
+    }
+
+    fn sell(&mut self, volume: &str) -> OrderId {
+        self.place(Ticket {
+            symbol: Symbol::parse("EURUSD").unwrap(),
+            side: Side::Sell,
+            order_type: OrderType::Market,
+            volume: volume.parse().unwrap(),
+            limit_price: None,
+            stop_price: None,
+            stop_loss: None,
+            take_profit: None,
+            trailing_distance: None,
+            time_in_force: TimeInForce::Gtc,
+            expires_at: None,
+            oco_group: None,
+            client_order_id: None,
         })
     }
 

@@ -176,6 +176,10 @@ impl<'a> Book<'a> {
         volume: Decimal,
         (margin, commission): (MarginBasis, Decimal),
     ) -> Result<Position, AccountRejection> {
+        if self.account.position(fill.position_id).is_some() {
+            let message = format!("position {} exists already", fill.position_id);
+            return Err(AccountRejection::InvalidOrder(message));
+        }
         let levels = self.levels_at_fill(fill, Levels::default())?;
         Ok(Position {
             position_id: fill.position_id,

@@ -78,7 +78,7 @@ impl<'a> Book<'a> {
         let rests = arrival.is_none() && !deals_at_once(ticket);
         self.check_pace(effect, rests)?;
         let mut events = Vec::with_capacity(4);
-        events.extend(self.day_started());
+        events.extend(self.first_of_the_day());
         events.push(self.placed(order_id, ticket));
         let Some((quote, price)) = arrival else {
             events.extend(self.not_marketable(order_id, ticket));

@@ -146,7 +146,7 @@ impl Book<'_> {
 
     /// The start of the trading day, where a loss limit needs one and the account lay flat when it
     /// began: nobody rolls a flat account over, so its first order starts the day.
-    pub(super) fn day_started(&self) -> Option<AccountEvent> {
+    pub(super) fn first_of_the_day(&self) -> Option<AccountEvent> {
         self.account.daily_loss_limit(self.context.rules)?;
         if !self.account.positions.is_empty() {
             return None;

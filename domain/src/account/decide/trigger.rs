@@ -48,7 +48,7 @@ impl Book<'_> {
             .and_then(|()| self.deal(fill));
         match dealt {
             Ok(facts) => {
-                events.extend(self.day_started());
+                events.extend(self.first_of_the_day());
                 events.extend(facts);
                 Ok(events).into()
             }

@@ -166,7 +166,7 @@ fn previews_come_true(moment: &Moment<'_>) -> Result<(), TestCaseError> {
     let AccountCommand::PlaceOrder { ticket, .. } = moment.command else {
         return Ok(());
     };
-    if moment.at.timestamp_subsec_millis() % 4 != 0 {
+    if !moment.at.timestamp_subsec_millis().is_multiple_of(4) {
         return Ok(());
     }
     let context = Context {
