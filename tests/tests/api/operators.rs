@@ -1,6 +1,7 @@
 //! What operators do from the command line beside the running server.
 
 use daybook_tests::{Socket, Trader, World, client::market};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 /// Runs a command and returns its exit code and output.
@@ -17,6 +18,14 @@ async fn done(world: &World, arguments: &[&str]) -> String {
     let (code, text) = run(world, arguments).await;
     assert_eq!(code, Some(0), "{arguments:?}: {text}");
     text
+}
+
+/// A read of all that the book holds now: an operator's command is not the client's own, which a
+/// read would wait for by itself.
+async fn read(world: &World, trader: &Trader, path: &str) -> Value {
+    let head = world.book.head().await;
+    let call = trader.http.call(Method::GET, path).min_position(head);
+    call.send().await.expecting(200).json()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,10 +104,12 @@ async fn controls_leverage_and_money_are_set_and_obeyed() {
         &["accounts", "controls", &account, "closeOnly=true"],
     )
     .await;
-    let seen = trader.account().await;
-    assert_eq!(seen.text_at("/balance"), "1000.00");
-    assert_eq!(seen.json()["leverage"], 50);
-    assert_eq!(seen.text_at("/state"), "reducing");
+    let seen = read(&world, &trader, "/trading/account").await;
+    assert_eq!(
+        (&seen["balance"], &seen["leverage"]),
+        (&json!("1000.00"), &json!(50))
+    );
+    assert_eq!(seen["state"], "reducing");
     let refused = trader.order(&market("EURUSD", "buy", "0.01")).await;
     refused.problem(422, "close_only");
     let (code, text) = run(
@@ -149,7 +160,8 @@ async fn corrections_show_in_history_statement_and_notifications() {
         (&notice["kind"], &notice["amount"]),
         (&json!("deal_busted"), &json!("-19.00"))
     );
-    let history = trader.items("/trading/history").await;
+    let page = read(&world, &trader, "/trading/history").await;
+    let history = page["items"].as_array().expect("items");
     assert_eq!(history.len(), 3, "what was dealt stays");
     assert_eq!(
         (&history[0]["kind"], &history[0]["realised"]),
@@ -163,7 +175,8 @@ async fn corrections_show_in_history_statement_and_notifications() {
         (&history[1]["kind"], &history[1]["realised"]),
         (&json!("deal"), &json!("19.00"))
     );
-    assert_eq!(trader.account().await.text_at("/balance"), "10000.00");
+    let account = read(&world, &trader, "/trading/account").await;
+    assert_eq!(account["balance"], "10000.00");
     let (code, text) = run(&world, &["deals", "bust", &closing, "--reason", "twice"]).await;
     assert_eq!(code, Some(1));
     assert!(text.contains("deal_busted"), "{text}");
@@ -179,8 +192,9 @@ async fn corrections_show_in_history_statement_and_notifications() {
         ],
     )
     .await;
-    assert_eq!(trader.positions().await[0]["openPrice"], "1.10190");
-    let history = trader.items("/trading/history").await;
+    let positions = read(&world, &trader, "/trading/positions").await;
+    assert_eq!(positions["items"][0]["openPrice"], "1.10190");
+    let history = read(&world, &trader, "/trading/history").await["items"].take();
     assert_eq!(
         (&history[0]["kind"], &history[0]["price"]),
         (&json!("reprice"), &json!("1.10190"))

@@ -9,7 +9,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use chrono::Utc;
+use chrono::{SubsecRound, Utc};
 use daybook_domain::{Currency, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -167,7 +167,8 @@ pub(crate) async fn statement(
     let from = time_parameter("from", query.from.as_deref())?;
     let to = time_parameter("to", query.to.as_deref())?;
     let account = read_account(&app, client, &fresh, query.account_id.as_deref(), &[]).await?;
-    let from = from.unwrap_or(account.opened_at);
+    // To the millisecond, as every time of an answer: the opening itself is part of it.
+    let from = from.unwrap_or_else(|| account.opened_at.trunc_subsecs(3));
     let to = to.unwrap_or_else(Utc::now);
     if to < from {
         let message = "must not be before from";
