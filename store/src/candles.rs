@@ -133,7 +133,8 @@ impl CandleTable {
         let (from, until) = candles.covered;
         let sql = r#"
             insert into public.candle_series as s (source, symbol, "interval", covered, newest_at)
-            values ($1, $2, $3, tstzmultirange(tstzrange(case when $4 < $5 then $4 when $4 >= $5 then $5 end, $5)), $6)
+            values ($1, $2, $3, tstzmultirange(tstzrange(
+                case when $4 < $5 then $4 when $4 >= $5 then $5 end, $5)), $6)
             on conflict (source, symbol, "interval") do update set
                 covered = s.covered + excluded.covered,
                 newest_at = greatest(s.newest_at, excluded.newest_at)"#;

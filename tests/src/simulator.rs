@@ -85,6 +85,12 @@ impl Simulator {
         self.faults(json!({})).await;
     }
 
+    /// Cuts every connection there is; new ones are taken as the faults have it.
+    pub async fn hang_up(&self) {
+        let call = self.http.call(Method::POST, "/control/hang-up");
+        call.send().await.expecting(204);
+    }
+
     /// What was asked of it.
     pub async fn stats(&self) -> Value {
         self.http.get("/control/stats").await.expecting(200).json()

@@ -147,7 +147,10 @@ impl Watch {
                     self.trouble("the server has gone; connecting again");
                 }
                 Err(error) if !was_there => return Err(error),
-                Err(error) => self.trouble(&format!("{error:#}; trying again")),
+                Err(error) => {
+                    let cause = error.root_cause();
+                    self.trouble(&format!("the server is away ({cause}); trying again"));
+                }
             }
             time::sleep(RECONNECT_AFTER).await;
         }

@@ -90,11 +90,12 @@ impl Market {
         let problem = feed.problem();
         self.feed = Some(feed);
         let pump = self.pump(quotes, engines.clone());
+        let holdings = holdings::follow(&self.store, &self.instruments, &self.interest);
         tokio::select! {
             failure = pump => failure,
             never = self.announce(config, &engines, role, url) => match never {},
             never = report(problem) => match never {},
-            never = holdings::follow(&self.store, &self.instruments, &self.interest) => match never {},
+            never = holdings => match never {},
         }
     }
 

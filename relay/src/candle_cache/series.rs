@@ -120,7 +120,7 @@ mod tests {
         assert!(!fx(Interval::M1, "2026-01-16T22:00:00Z"));
         assert!(!fx(Interval::M1, "2026-07-17T21:00:00Z"));
         assert!(!fx(Interval::H4, "2026-01-17T08:00:00Z"));
-        // It begins in the middle of a four-hour candle, and an hour earlier after the clocks change.
+        // It begins in the middle of a four-hour candle, and an hour earlier in summer.
         assert!(fx(Interval::H4, "2026-03-08T20:00:00Z"));
         assert!(fx(Interval::H1, "2026-03-08T21:00:00Z"));
         assert!(!fx(Interval::H1, "2026-03-01T21:00:00Z"));

@@ -2,8 +2,8 @@
 //! without a key. `{base}/stream?streams=btcusdt@bookTicker`, as Binance speaks it.
 //!
 //! It sells crypto alone, against USDT for the US dollar. The spot form of the message carries no
-//! time; then the moment of arrival stands for it, so a delay on the way cannot be seen. A form with
-//! a time (`E`) is believed.
+//! time; then the moment of arrival stands for it, so a delay on the way cannot be seen. A form
+//! with a time (`E`) is believed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -251,9 +251,8 @@ mod tests {
         );
         assert_eq!(quote.at, now);
         let timed = message.replace(r#""u":"#, r#""E":1767000000000,"u":"#);
-        assert!(
-            matches!(provider.read(&timed, now), Heard::Quote(quote) if quote.at.timestamp_millis() == 1_767_000_000_000)
-        );
+        assert!(matches!(provider.read(&timed, now), Heard::Quote(quote)
+                if quote.at.timestamp_millis() == 1_767_000_000_000));
     }
 
     #[test]

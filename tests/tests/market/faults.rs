@@ -114,12 +114,9 @@ async fn a_refused_key_is_told_without_the_key_and_tried_again() {
     let market = Market::start_with(|launch, _| launch.set("TWELVEDATA_API_KEY", "s3cret")).await;
     market
         .simulator
-        .faults(json!({ "unauthorized": true, "socketsDown": true }))
-        .await;
-    market
-        .simulator
         .faults(json!({ "unauthorized": true }))
         .await;
+    market.simulator.hang_up().await;
     market.refuses("EURUSD").await;
     market.app.logged("refuses the API key").await;
     assert!(!market.app.stderr().contains("s3cret"));
@@ -138,15 +135,12 @@ async fn another_provider_takes_over_what_it_sells_and_gives_it_back() {
     })
     .await;
     market.fresh("BTCUSD").await;
-    // Cuts every connection, and lets those without a key come back alone.
-    market
-        .simulator
-        .faults(json!({ "unauthorized": true, "socketsDown": true }))
-        .await;
+    // Of the connections that are cut, those without a key alone come back.
     market
         .simulator
         .faults(json!({ "unauthorized": true }))
         .await;
+    market.simulator.hang_up().await;
     market.refuses("EURUSD").await;
     market.fresh("BTCUSD").await;
     let bought = market.order("BTCUSD").await.expecting(201);

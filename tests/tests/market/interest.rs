@@ -2,15 +2,19 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use daybook_tests::within;
+use daybook_tests::{eventually, within};
 
 use crate::support::Market;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_held_stays_subscribed_with_what_converts_it_and_the_rest_goes() {
     let market = Market::start_with(|launch, _| launch.set("MD_UNWATCHED_SEC", "3")).await;
-    market.fresh("EURJPY").await;
-    market.trader.market("EURJPY", "buy", "0.01").await;
+    // Bought as soon as the engine has the prices that this takes, and before they are given up.
+    eventually("a position in EURJPY", || async {
+        let order = market.order("EURJPY").await;
+        (order.status == 201).then_some(())
+    })
+    .await;
     let subscribed = async |expected: &[&str]| {
         let expected: BTreeSet<String> = expected.iter().map(|it| (*it).to_owned()).collect();
         let patience = Duration::from_secs(45);

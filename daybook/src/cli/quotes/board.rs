@@ -123,14 +123,15 @@ impl Board {
     /// Draws over what was drawn before.
     pub(super) fn draw(&mut self) {
         let text = self.render(Utc::now());
-        let mut drawing = String::new();
+        // A line that the terminal broke would be two when it is drawn over.
+        let mut drawing = String::from("\x1b[?7l");
         if self.drawn > 0 {
             let _ = write!(drawing, "\x1b[{}A", self.drawn);
         }
         for line in text.lines() {
             let _ = writeln!(drawing, "\r{line}\x1b[K");
         }
-        drawing.push_str("\x1b[J");
+        drawing.push_str("\x1b[J\x1b[?7h");
         self.drawn = text.lines().count();
         out::text(&drawing);
     }
