@@ -47,7 +47,7 @@ pub fn judge(scene: &Scene<'_>, index: usize) {
     };
     deal.judge(execution.price);
     settled(before, funds, -execution.commission);
-    covered(scene, index, execution.commission);
+    covered(scene, index, *order_id, execution.commission);
     match &scene.decision.events[index + 1] {
         AccountEvent::PositionOpened {
             side: opened,
@@ -90,20 +90,29 @@ pub fn has_its_fill(scene: &Scene<'_>, index: usize, deal_id: DealId) {
     });
 }
 
-/// No fill takes more margin than was free at its moment.
-fn covered(scene: &Scene<'_>, index: usize, commission: Decimal) {
-    let (before, after) = (&scene.states[index], &scene.states[index + 2]);
+/// No order takes more margin than was free at its moment. One that turns a netting position round
+/// is looked at as a whole: the lots that it closes give their margin back.
+fn covered(scene: &Scene<'_>, index: usize, order_id: OrderId, commission: Decimal) {
+    let closing = index
+        .checked_sub(1)
+        .and_then(|index| match &scene.decision.events[index] {
+            AccountEvent::PositionClosed { deal, .. } if deal.order_id == Some(order_id) => {
+                Some((index, deal.execution.commission))
+            }
+            _ => None,
+        });
+    let (first, closing) = closing.unwrap_or((index, Decimal::ZERO));
+    let (before, after) = (&scene.states[first], &scene.states[index + 2]);
     let used = sums::used_margin(before);
     let increase = sums::used_margin(after) - used;
     if increase <= Decimal::ZERO {
         return;
     }
+    let due = increase + closing + commission;
     let equity =
         sums::equity(before, scene.market, scene.rules).expect("an account of known worth");
     let free = equity - before.funds.held - used;
-    law("covered", increase + commission <= free, || {
-        format!("{increase} and {commission} with {free} free")
-    });
+    law("covered", due <= free, || format!("{due} with {free} free"));
 }
 
 /// Whether the order was placed in this very decision.
