@@ -156,12 +156,10 @@ async fn pings_are_answered_and_oversized_messages_end_the_socket() {
         let ping = Message::Ping("are you there".into());
         socket.send_raw(ping).await.expect("the socket is open");
         loop {
-            match socket.next_raw().await.expect("the socket stays open") {
-                Message::Pong(payload) => {
-                    assert_eq!(&payload[..], b"are you there");
-                    break;
-                }
-                _other => {}
+            let message = socket.next_raw().await.expect("the socket stays open");
+            if let Message::Pong(payload) = message {
+                assert_eq!(&payload[..], b"are you there");
+                break;
             }
         }
         // Up to the limit it is only nonsense; beyond it, the end.
