@@ -13,6 +13,7 @@ use daybook_domain::{
         event::{CloseReason, FundsChange},
     },
     execution::Execution,
+    instrument::AssetClass,
     market::in_session,
 };
 
@@ -198,6 +199,14 @@ fn is_dealable(market: &Market, rules: &Rules, terms: &Instrument, at: Timestamp
         .max_quote_age_ms
         .is_none_or(|most| age_ms <= i64::try_from(most).unwrap());
     is_fresh && in_session(terms, at, rules) && in_session(terms, quote.at, rules)
+}
+
+/// Whether rates link what a deal is worth with the account's money. After a start quotes come one
+/// by one, and what cannot be converted yet cannot be dealt.
+fn is_convertible(account: &Account, terms: &Instrument, market: &Market) -> bool {
+    let currency = account.terms.as_ref().unwrap().currency;
+    let converts = |from| sums::converted(market, Decimal::ONE, from, currency, true).is_some();
+    converts(terms.quote) && (terms.class != AssetClass::Fx || converts(terms.base))
 }
 
 fn terms_of<'a>(scene: &Scene<'a>, account: &Account, symbol: Symbol) -> &'a Instrument {

@@ -9,7 +9,7 @@ use daybook_domain::{
     rules::StopOutRule,
 };
 
-use super::{Scene, is_dealable, is_stopped_out, law, level, terms_of};
+use super::{Scene, is_convertible, is_dealable, is_stopped_out, law, level, terms_of};
 use crate::sums::{self, converted, money, opposite, sells};
 
 /// The right amount, once for each position and day.
@@ -154,6 +154,7 @@ pub fn closable(scene: &Scene<'_>, account: &Account) -> Vec<PositionId> {
     let positions = account.positions.iter().filter(|position| {
         let terms = terms_of(scene, account, position.symbol);
         is_dealable(scene.market, scene.rules, terms, scene.at)
+            && is_convertible(account, terms, scene.market)
     });
     positions.map(|position| position.position_id).collect()
 }

@@ -2,12 +2,11 @@
 
 use daybook_domain::{
     Account, Decimal, Market, Rules, Symbol, Timestamp,
-    instrument::AssetClass,
     rules::{StopOutRule, TradingState},
     triggers::{order_trigger, protection_triggers},
 };
 
-use super::{is_dealable, is_stopped_out, law, level};
+use super::{is_convertible, is_dealable, is_stopped_out, law, level};
 use crate::sums;
 
 /// Looks at one account after a quote of `symbol` and all that it led to.
@@ -23,13 +22,7 @@ pub fn standing(account: &Account, symbol: Symbol, market: &Market, rules: &Rule
     if rules.confirm_triggers || !is_dealable(market, rules, terms, at) {
         return;
     }
-    // What cannot be converted yet cannot be dealt.
-    let currency = account.terms.as_ref().unwrap().currency;
-    let needed = [terms.base, terms.quote].map(|from| {
-        let is_money = from == terms.quote || terms.class == AssetClass::Fx;
-        !is_money || sums::converted(market, Decimal::ONE, from, currency, true).is_some()
-    });
-    if needed.contains(&false) {
+    if !is_convertible(account, terms, market) {
         return;
     }
     let quote = market.quote(symbol).unwrap();
@@ -70,7 +63,7 @@ fn risk(account: &Account, market: &Market, rules: &Rules, at: Timestamp) {
     );
     let closable = account.positions.iter().any(|position| {
         let terms = market.terms(position.symbol, account.group()).unwrap();
-        is_dealable(market, rules, terms, at)
+        is_dealable(market, rules, terms, at) && is_convertible(account, terms, market)
     });
     let due = rules.stop_out != StopOutRule::Off && is_stopped_out(account, market, rules);
     law("stop-out", !(due && closable), || {
