@@ -169,6 +169,8 @@ fn tick_on_holders(holders: usize, ticks: usize) -> anyhow::Result<f64> {
         };
         floor.place(id, market_order(symbol, side, None))?;
     }
+    let levels = floor.desk.margin_levels();
+    anyhow::ensure!(levels >= holders, "everybody's margin is to be watched");
     let mut walk = Walk::new(BID, 30);
     let mut times = Vec::with_capacity(ticks);
     for _ in 0..ticks {
