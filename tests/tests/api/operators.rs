@@ -214,6 +214,12 @@ async fn a_statement_adds_up_with_its_corrections() {
     let trader = world.trader().await;
     let (_, closing) = round_trip(&world, &trader).await;
     done(&world, &["deals", "bust", &closing, "--reason", "wrong"]).await;
+    let account = trader.demo.to_string();
+    let table = done(&world, &["replay", "account", &account]).await;
+    assert!(table.contains("DealBusted"), "{table}");
+    let journal = ["replay", "account", &account, "--format", "journal"];
+    assert!(done(&world, &journal).await.contains("demo_result"));
+
     let path = "/trading/statement";
     let statement = trader.http.get(path).await.expecting(200).json();
     let amounts = [
