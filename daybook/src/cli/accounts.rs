@@ -38,7 +38,7 @@ pub enum Accounts {
 pub struct ControlsArgs {
     /// The account.
     account: AccountId,
-    /// state, tradingDisabled, closeOnly, readOnly, swapFree, group, `limits.NAME`; `none` takes one
+    /// state, tradingDisabled, closeOnly, readOnly, swapFree, group, limits.NAME; `none` takes one
     /// away. Without any, what is in force is shown.
     #[arg(value_name = "KEY=VALUE", value_parser = assign::parse)]
     controls: Vec<Assignment>,

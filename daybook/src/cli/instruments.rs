@@ -44,7 +44,7 @@ pub enum Instruments {
 pub struct SetArgs {
     /// Which.
     symbol: Symbol,
-    /// Terms, `none` to take one away; groups as `groups.NAME.TERM`.
+    /// Terms, `none` to take one away; groups as groups.NAME.TERM.
     #[arg(required = true, value_name = "KEY=VALUE", value_parser = assign::parse)]
     terms: Vec<Assignment>,
     /// Why, for people.

@@ -209,6 +209,22 @@ async fn corrections_show_in_history_statement_and_notifications() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_corrected_account_is_replayed_in_every_form() {
+    let world = World::start().await;
+    let trader = world.trader().await;
+    let (_, closing) = round_trip(&world, &trader).await;
+    done(&world, &["deals", "bust", &closing, "--reason", "wrong"]).await;
+    let account = trader.demo.to_string();
+    let table = done(&world, &["replay", "account", &account]).await;
+    assert!(table.contains("DealBusted"), "{table}");
+    let all = done(&world, &["replay", "account", &account, "--json"]).await;
+    let all: Value = serde_json::from_str(&all).expect("JSON");
+    assert_eq!(all["state"]["busted"], json!([closing]));
+    let journal = ["replay", "account", &account, "--format", "journal"];
+    assert!(done(&world, &journal).await.contains("demo_result"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_statement_adds_up_with_its_corrections() {
     let world = World::start().await;
     let trader = world.trader().await;

@@ -2,7 +2,7 @@
 
 use daybook_domain::{
     AccountCommand, AccountEvent, Decimal,
-    account::{Controls, Limits, event::DealRecord},
+    account::{Controls, Limits, Position, event::DealRecord},
 };
 
 use super::World;
@@ -67,28 +67,27 @@ impl World {
     }
 }
 
+/// Every deal with the terms it was dealt under.
 fn records(history: &[AccountEvent]) -> Vec<DealRecord> {
-    let size = |wanted| {
-        history.iter().find_map(|event| match event {
-            AccountEvent::PositionOpened {
-                position_id,
-                contract_size,
-                ..
-            } if *position_id == wanted => Some(*contract_size),
-            _other => None,
-        })
-    };
-    let record = |event: &AccountEvent| match event {
-        AccountEvent::OrderFilled {
-            deal_id,
-            position_id,
-            symbol,
-            side,
-            volume,
-            execution,
-            funds,
-            ..
-        } => Some(DealRecord::Opening {
+    history
+        .iter()
+        .filter_map(|event| record(event, history))
+        .collect()
+}
+
+fn record(event: &AccountEvent, history: &[AccountEvent]) -> Option<DealRecord> {
+    if let AccountEvent::OrderFilled {
+        deal_id,
+        position_id,
+        symbol,
+        side,
+        volume,
+        execution,
+        funds,
+        ..
+    } = event
+    {
+        return Some(DealRecord::Opening {
             deal_id: *deal_id,
             position_id: *position_id,
             symbol: *symbol,
@@ -96,14 +95,17 @@ fn records(history: &[AccountEvent]) -> Vec<DealRecord> {
             volume: *volume,
             execution: execution.clone(),
             funds: *funds,
-        }),
-        AccountEvent::PositionReduced { deal, .. } | AccountEvent::PositionClosed { deal, .. } => {
-            Some(DealRecord::Closing {
-                contract_size: size(deal.position_id)?,
-                deal: deal.clone(),
-            })
-        }
-        _other => None,
+        });
+    }
+    let (AccountEvent::PositionReduced { deal, .. } | AccountEvent::PositionClosed { deal, .. }) =
+        event
+    else {
+        return None;
     };
-    history.iter().filter_map(record).collect()
+    let mut opened = history.iter().filter_map(Position::opened);
+    let opened = opened.find(|position| position.position_id == deal.position_id);
+    Some(DealRecord::Closing {
+        contract_size: opened?.contract_size,
+        deal: deal.clone(),
+    })
 }
