@@ -91,7 +91,7 @@ impl Herd {
                 open: true,
             });
             // Nobody waits for those who came before.
-            if token.0 % 64 == 0 {
+            if token.0.is_multiple_of(64) {
                 self.listen(Duration::ZERO)?;
             }
         }
