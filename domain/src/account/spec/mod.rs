@@ -6,6 +6,7 @@ mod close_by;
 mod closing;
 mod controls;
 mod conversion;
+mod corpus;
 mod corrections;
 mod corrections_netting;
 mod daily_loss;

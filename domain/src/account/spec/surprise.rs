@@ -2,6 +2,7 @@
 //! meets an account that has something to lose.
 
 use proptest::{option::of, prelude::*, sample::select};
+use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::{DealId, OrderId, PositionId, account::OrderChanges, rules::TradingState};
@@ -9,7 +10,7 @@ use crate::{DealId, OrderId, PositionId, account::OrderChanges, rules::TradingSt
 type Ticket = super::super::Ticket;
 
 /// Something that comes from outside.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Surprise {
     Command(Box<AccountCommand>),
     Quote(usize, Decimal, Decimal),

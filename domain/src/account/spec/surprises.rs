@@ -14,7 +14,7 @@ type Ticket = super::super::Ticket;
 
 /// Rich enough to deal, in a market that never closes and whose quotes never grow stale: that is
 /// refused elsewhere.
-fn live(mode: PositionMode, currency: &str, funds: &str) -> Desk {
+pub(super) fn live(mode: PositionMode, currency: &str, funds: &str) -> Desk {
     given([
         Act::Rules(|rules| {
             rules.sessions = crate::rules::SessionRule::Always;
@@ -37,7 +37,10 @@ fn live(mode: PositionMode, currency: &str, funds: &str) -> Desk {
 }
 
 /// Plays them, and says what they led to.
-fn play(mut desk: Desk, surprises: Vec<Surprise>) -> Result<BTreeSet<&'static str>, TestCaseError> {
+pub(super) fn play(
+    mut desk: Desk,
+    surprises: Vec<Surprise>,
+) -> Result<BTreeSet<&'static str>, TestCaseError> {
     let mut reached = BTreeSet::new();
     for surprise in surprises {
         desk.decision = Decision::default();
