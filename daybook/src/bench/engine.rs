@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::{
     arena::{Arena, resident_bytes},
+    gap,
     history::Desk,
     ours::{self, Accounts},
     report::Report,
@@ -46,6 +47,7 @@ pub async fn run(resting: usize) -> anyhow::Result<Report> {
     let name = format!("a tick against {resting} resting orders that triggers nothing");
     report.at_most(&name, tick_us(resting)?, 1.0, "µs");
     ticks::run(&mut report)?;
+    gap::run(&mut report).await?;
     memory(&mut report).await?;
     Ok(report)
 }

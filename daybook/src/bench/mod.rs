@@ -11,6 +11,7 @@ mod arena;
 mod ceiling;
 mod engine;
 mod fanout;
+mod gap;
 mod history;
 mod measure;
 mod ours;

@@ -177,6 +177,22 @@ pub async fn market_order(engine: &Engine, owner: (ClientId, AccountId)) -> Oper
     execute(engine, owner, place(OrderType::Market, None), Key::Fresh).await
 }
 
+/// The same with a stop loss.
+///
+/// # Errors
+/// As [`adjust`].
+pub async fn protected_order(
+    engine: &Engine,
+    owner: (ClientId, AccountId),
+    stop_loss: Decimal,
+) -> Operation {
+    let mut command = place(OrderType::Market, None);
+    if let AccountCommand::PlaceOrder { ticket, .. } = &mut command {
+        ticket.stop_loss = Some(stop_loss);
+    }
+    execute(engine, owner, command, Key::None).await
+}
+
 /// A buy limit far below the market: rests.
 ///
 /// # Errors
