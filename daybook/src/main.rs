@@ -21,6 +21,10 @@ use futures::FutureExt as _;
 use cli::{Cli, Verdict};
 use config::ConfigErrors;
 
+/// Allocation was two fifths of a command's cost with the system's allocator.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // One TLS provider for every library, before any of them looks for one.
