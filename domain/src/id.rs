@@ -41,6 +41,14 @@ identifier!(
     ClientId
 );
 identifier!(
+    /// One signed-in session: its access and refresh tokens carry it.
+    SessionId
+);
+identifier!(
+    /// One document that a client has handed in.
+    DocumentId
+);
+identifier!(
     /// One trading account.
     AccountId
 );

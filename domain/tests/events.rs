@@ -6,19 +6,18 @@
     reason = "a test that cannot make its example has failed"
 )]
 
+mod client_story;
 mod risk_story;
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, sync::Arc};
 
 use daybook_domain::{
-    Account, AccountCommand, AccountEvent, AccountId, Client, ClientCommand, ClientEvent, ClientId,
-    Currency, DealId, Decimal, Instrument, Market, OrderId, PositionId, Quote, Rules, Symbol,
-    Timestamp,
+    Account, AccountCommand, AccountEvent, ClientId, Currency, DealId, Decimal, Instrument, Market,
+    OrderId, PositionId, Quote, Rules, Symbol, Timestamp,
     account::{
         AccountKind, Bucket, Change, Context, Controls, Limits, OrderChanges, OrderType,
         PositionMode, Ticket, TimeInForce,
     },
-    client::Registration,
     instrument::{self, InstrumentEvent},
     quote::{QuoteSource, Side},
 };
@@ -96,20 +95,6 @@ fn meaning_of_account(event: &AccountEvent) -> &'static str {
 
 const ACCOUNT_EVENTS: usize = 28;
 
-fn meaning_of_client(event: &ClientEvent) -> &'static str {
-    match event {
-        ClientEvent::ClientRegistered { .. } => "The person signed up.",
-        ClientEvent::DefaultAccountChanged { .. } => {
-            "The account used where a request names none was chosen."
-        }
-        ClientEvent::ProfileUpdated { .. } => {
-            "Names, phone or country changed; these are the values from now on."
-        }
-    }
-}
-
-const CLIENT_EVENTS: usize = 3;
-
 fn meaning_of_instrument(event: &InstrumentEvent) -> &'static str {
     match event {
         InstrumentEvent::InstrumentListed { .. } => {
@@ -131,7 +116,7 @@ fn the_catalogue_of_events_is_the_one_in_the_documentation() {
     instrument_events(&mut catalogue);
     assert_eq!(
         catalogue.len(),
-        ACCOUNT_EVENTS + CLIENT_EVENTS + INSTRUMENT_EVENTS,
+        ACCOUNT_EVENTS + client_story::EVENTS + INSTRUMENT_EVENTS,
         "a type of event has no example: {:?}",
         catalogue.keys()
     );
@@ -197,37 +182,15 @@ fn account_events(catalogue: &mut Catalogue) {
 }
 
 fn client_events(catalogue: &mut Catalogue) {
-    let commands = [
-        ClientCommand::Register(Registration {
-            email: "ada@example.com".to_owned(),
-            first_name: "Ada".to_owned(),
-            last_name: "Lovelace".to_owned(),
-            phone: Some("+44 20 7946 0000".to_owned()),
-            country: Some("GB".to_owned()),
-        }),
-        ClientCommand::ChangeDefaultAccount {
-            account_id: AccountId(id(1)),
-        },
-        ClientCommand::UpdateProfile {
-            first_name: None,
-            last_name: Some("King".to_owned()),
-            phone: None,
-            country: None,
-        },
-    ];
-    let mut client = Client::default();
-    for command in &commands {
-        for event in client.decide(command, at(0)).unwrap() {
-            client.evolve(&event);
-            catalogue
-                .entry(event.event_type())
-                .or_insert_with(|| Entry {
-                    stream: "client",
-                    meaning: meaning_of_client(&event),
-                    personal: event.personal_fields(),
-                    example: serde_json::to_value(&event).unwrap(),
-                });
-        }
+    for event in client_story::told(id, at(0)) {
+        catalogue
+            .entry(event.event_type())
+            .or_insert_with(|| Entry {
+                stream: "client",
+                meaning: client_story::meaning(&event),
+                personal: event.personal_fields(),
+                example: serde_json::to_value(&event).unwrap(),
+            });
     }
 }
 

@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use daybook_domain::{
-    Account, AccountCommand, AccountId, ClientId, Instrument, Market, Quote, Symbol,
+    Account, AccountCommand, AccountId, Client, ClientId, Instrument, Market, Quote, Symbol,
     account::Context, instrument::InstrumentChange,
 };
-use daybook_store::{IdempotencyRow, Store, Writer};
+use daybook_store::{IdempotencyRow, Store, SubjectKey, Writer};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     task::{AbortHandle, JoinHandle},
@@ -24,8 +24,8 @@ use crate::{
     people::People,
     recovery,
     request::{
-        ClientRequest, Correction, CorrectionRequest, OpenAccountRequest, Origin, RegisterRequest,
-        Reply, Request,
+        ClientRequest, Correction, CorrectionRequest, OpenAccountRequest, Origin, PersonReply,
+        PersonRequest, RegisterRequest, Reply, Request,
     },
     saver::Saver,
     shard::{self, Inspection, Note, Outlets, Pending, Recovered, Rollovers, Start},
@@ -266,6 +266,26 @@ impl Engine {
     /// [`EngineError`]; nothing was appended then.
     pub async fn client(&self, request: ClientRequest) -> Result<Reply, EngineError> {
         self.inner.people.execute(request).await
+    }
+
+    /// Executes a command on a client's stream that nobody repeats under a key.
+    ///
+    /// # Errors
+    /// [`EngineError::ClientRefused`] names the broken rule; nothing was appended then.
+    pub async fn person(&self, request: PersonRequest) -> Result<PersonReply, EngineError> {
+        self.inner.people.change(request).await
+    }
+
+    /// A client as the book has them.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`]; [`EngineError::Unavailable`].
+    pub async fn client_state(
+        &self,
+        client_id: ClientId,
+        key: &SubjectKey,
+    ) -> Result<Client, EngineError> {
+        self.inner.people.inspect(client_id, key).await
     }
 
     /// The terms in force, by name.

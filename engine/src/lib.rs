@@ -12,6 +12,7 @@ pub mod desk;
 mod engine;
 mod error;
 mod instruments;
+mod known_clients;
 mod load;
 mod operator;
 mod people;
@@ -33,6 +34,7 @@ pub use instruments::InstrumentChanged;
 pub use operator::{OperatorCommand, OperatorOutcome};
 pub use request::{
     Answer, ClientRequest, Correction, CorrectionRequest, IdempotencyRequest, NewAccount,
-    OpenAccountRequest, Origin, Outcome, RegisterRequest, Render, RenderClient, Reply, Request,
+    OpenAccountRequest, Origin, Outcome, PersonReply, PersonRequest, RegisterRequest, Render,
+    RenderClient, Reply, Request,
 };
 pub use shared::STATE_VERSION;

@@ -9,16 +9,17 @@ use daybook_domain::{
     account::{Context, Decision},
 };
 use daybook_store::{
-    AppendError, Committed, IdempotencyRow, NewEvent, SecretRow, StreamAppend, StreamHandle,
-    StreamId, SubjectKey, Submission, UniqueRow,
+    AppendError, Committed, IdempotencyRow, NewEvent, SecretRow, SessionChange, StreamAppend,
+    StreamHandle, StreamId, SubjectKey, Submission, UniqueRow,
 };
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use crate::{
     error::EngineError,
+    known_clients::{Known, KnownClients},
     request::{
         Answer, ClientRequest, IdempotencyRequest, NewAccount, OpenAccountRequest, Origin, Outcome,
-        RegisterRequest, Reply,
+        PersonReply, PersonRequest, RegisterRequest, Reply,
     },
     shard::stored_answer,
     shared::{CLIENT, Shared, account_stream, json, metadata_of, new_event},
@@ -33,12 +34,17 @@ const STRIPES: usize = 64;
 pub(crate) struct People {
     shared: Arc<Shared>,
     stripes: Vec<Mutex<()>>,
+    known: KnownClients,
 }
 
 impl People {
     pub fn new(shared: Arc<Shared>) -> Self {
         let stripes = (0..STRIPES).map(|_| Mutex::new(())).collect();
-        Self { shared, stripes }
+        Self {
+            shared,
+            stripes,
+            known: KnownClients::default(),
+        }
     }
 
     /// Registers a client and opens its accounts, in one append.
@@ -71,6 +77,7 @@ impl People {
                     name: "password",
                     value: request.password_hash,
                 }],
+                sessions: Vec::new(),
                 on_outcome: Box::new(|_| {}),
             })
             .await?;
@@ -92,6 +99,7 @@ impl People {
             return Ok(reply);
         }
         let (client, handle) = self.load(request.client_id, &request.key).await?;
+        let mut known = client.clone();
         let at = self.shared.clock.now();
         let (answer, events) = match client.decide(&request.command, at) {
             Ok(events) => {
@@ -101,7 +109,7 @@ impl People {
             }
             Err(rejection) => ((request.render)(Err(&rejection)), Vec::new()),
         };
-        let command = type_of(name_of(&request.command));
+        let command = type_of(request.command.name());
         let mut submission = Submission {
             appends: Vec::new(),
             rests_on: vec![(handle.clone(), handle.generation())],
@@ -110,22 +118,82 @@ impl People {
             uniques: Vec::new(),
             keys: Vec::new(),
             secrets: Vec::new(),
+            sessions: Vec::new(),
             on_outcome: Box::new(|_| {}),
         };
         if !events.is_empty() {
             let sealed = seal(&events, &request.key)?;
-            submission.appends = vec![append_of(handle, sealed)];
+            submission.appends = vec![append_of(handle.clone(), sealed)];
         }
+        self.known.forget(request.client_id);
         match self.append(submission).await {
-            Ok(committed) => Ok(Reply {
-                status: answer.status,
-                body: answer.body,
-                position: committed.position,
-                replayed: false,
-            }),
+            Ok(committed) => {
+                events.iter().for_each(|event| known.evolve(event));
+                self.known.remember(request.client_id, (known, handle));
+                Ok(Reply {
+                    status: answer.status,
+                    body: answer.body,
+                    position: committed.position,
+                    replayed: false,
+                })
+            }
             Err(AppendError::IdempotencyKeyUsed) => self.answer_again(&request.idempotency).await,
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Executes a command that nobody repeats under a key, with secrets and a session beside it.
+    /// Sessions that its events say have ended end with them.
+    ///
+    /// # Errors
+    /// [`EngineError::ClientRefused`] names the broken rule.
+    pub async fn change(&self, request: PersonRequest) -> Result<PersonReply, EngineError> {
+        let _turn = self.turn_of(request.client_id).await;
+        let client_id = request.client_id;
+        let (mut client, handle) = self.load(client_id, &request.key).await?;
+        let at = self.shared.clock.now();
+        let events = client.decide(&request.command, at);
+        let events = events.map_err(EngineError::ClientRefused)?;
+        if events.is_empty() {
+            let position = *self.shared.store.committed().borrow();
+            return Ok(PersonReply {
+                client,
+                events,
+                position,
+            });
+        }
+        let sealed = seal(&events, &request.key)?;
+        let metadata = metadata_of(&request.origin, type_of(request.command.name()));
+        let appends = vec![append_of(handle.clone(), sealed)];
+        let mut submission = Submission::new(appends, metadata, Box::new(|_| {}));
+        submission.secrets = request.secrets;
+        let opens = request.session.map(SessionChange::Open);
+        let ends = events.iter().filter_map(|event| ended(client_id, event));
+        submission.sessions = ends.chain(opens).collect();
+        self.known.forget(client_id);
+        let committed = self.append(submission).await?;
+        events.iter().for_each(|event| client.evolve(event));
+        self.known.remember(client_id, (client.clone(), handle));
+        Ok(PersonReply {
+            client,
+            events,
+            position: committed.position,
+        })
+    }
+
+    /// A client as the book has them.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`]; [`EngineError::Unavailable`].
+    pub async fn inspect(
+        &self,
+        client_id: ClientId,
+        key: &SubjectKey,
+    ) -> Result<Client, EngineError> {
+        let _turn = self.turn_of(client_id).await;
+        let (client, handle) = self.load(client_id, key).await?;
+        self.known.remember(client_id, (client.clone(), handle));
+        Ok(client)
     }
 
     /// Opens one more account of a client. How many they may have is the caller's to say.
@@ -253,11 +321,10 @@ impl People {
         Ok((append_of(handle, events.collect()), account, opening))
     }
 
-    async fn load(
-        &self,
-        client_id: ClientId,
-        key: &SubjectKey,
-    ) -> Result<(Client, Arc<StreamHandle>), EngineError> {
+    async fn load(&self, client_id: ClientId, key: &SubjectKey) -> Result<Known, EngineError> {
+        if let Some(known) = self.known.get(client_id) {
+            return Ok(known);
+        }
         let stream = client_stream(client_id);
         let loaded = self.shared.store.load(&stream, NO_SNAPSHOTS).await?;
         if loaded.tail.is_empty() {
@@ -281,6 +348,22 @@ impl People {
         });
         self.shared.writer.submit(submission);
         told.await.map_err(|_ended| AppendError::Unavailable)?
+    }
+}
+
+/// The sessions that an event ends.
+fn ended(client_id: ClientId, event: &ClientEvent) -> Option<SessionChange> {
+    if let ClientEvent::SessionsRevoked {
+        session_id, kept, ..
+    } = event
+    {
+        Some(SessionChange::Revoke {
+            subject: client_id.0,
+            session_id: session_id.map(|id| id.0),
+            kept: kept.map(|id| id.0),
+        })
+    } else {
+        None
     }
 }
 
@@ -333,12 +416,4 @@ fn client_stream(id: ClientId) -> StreamId {
 /// The command as metadata keeps it: its type alone, for what it carries is personal.
 fn type_of(name: &str) -> String {
     format!(r#"{{"type":"{name}"}}"#)
-}
-
-const fn name_of(command: &ClientCommand) -> &'static str {
-    match command {
-        ClientCommand::Register(_) => "Register",
-        ClientCommand::ChangeDefaultAccount { .. } => "ChangeDefaultAccount",
-        ClientCommand::UpdateProfile { .. } => "UpdateProfile",
-    }
 }

@@ -1,12 +1,12 @@
 //! What callers hand to the engine, and what they get back.
 
 use daybook_domain::{
-    Account, AccountCommand, AccountId, Client, ClientCommand, ClientId, ClientRejection, Currency,
-    DealId, Decimal, Timestamp,
+    Account, AccountCommand, AccountId, Client, ClientCommand, ClientEvent, ClientId,
+    ClientRejection, Currency, DealId, Decimal, Timestamp,
     account::{AccountKind, Bucket, Decision, PositionMode},
     client::Registration,
 };
-use daybook_store::{NewKey, SubjectKey};
+use daybook_store::{NewKey, NewSession, SecretRow, SubjectKey};
 
 /// Who asks, why and from where: kept with every event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -186,4 +186,31 @@ pub struct ClientRequest {
     pub idempotency: Option<IdempotencyRequest>,
     /// Renders the answer.
     pub render: RenderClient,
+}
+
+/// A command to a client's own stream that nobody repeats under a key.
+pub struct PersonRequest {
+    /// Whose.
+    pub client_id: ClientId,
+    /// What is asked.
+    pub command: ClientCommand,
+    /// The client's data key.
+    pub key: SubjectKey,
+    /// Who, why, from where.
+    pub origin: Origin,
+    /// Kept with the events, if there are any.
+    pub secrets: Vec<SecretRow>,
+    /// Begins with the events, if there are any.
+    pub session: Option<Box<NewSession>>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub struct PersonReply {
+    /// The client after it.
+    pub client: Client,
+    /// What was decided; nothing where it was so already.
+    pub events: Vec<ClientEvent>,
+    /// Position it was committed at.
+    pub position: i64,
 }

@@ -20,6 +20,7 @@ mod read;
 pub mod recorded;
 mod rollovers;
 pub mod seal;
+pub mod sessions;
 mod snapshot;
 pub mod store;
 pub mod submission;
@@ -38,6 +39,7 @@ pub use keys::{Keyring, MasterKey, NewKey, SubjectKey};
 pub use leadership::{Leadership, LeadershipConfig, Role};
 pub use operator_requests::{OperatorReply, OperatorRequest, OperatorRequests};
 pub use recorded::{Metadata, Recorded, StreamId};
+pub use sessions::{NewSession, RefreshRow, Refreshed, Rotation, SessionChange, SessionRow};
 pub use store::{Head, Loaded, Snapshot, Store, StoreConfig};
 pub use submission::{
     ChainHead, Committed, IdempotencyRow, NewEvent, SecretRow, StreamAppend, StreamHandle,

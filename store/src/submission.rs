@@ -16,6 +16,7 @@ use crate::{
     error::AppendError,
     keys::NewKey,
     recorded::{Metadata, StreamId},
+    sessions::SessionChange,
 };
 
 /// An event to be. The payload is final JSON text: personal fields are sealed already.
@@ -173,6 +174,8 @@ pub struct Submission {
     pub keys: Vec<NewKey>,
     /// Secrets.
     pub secrets: Vec<SecretRow>,
+    /// Sessions that begin or end with it.
+    pub sessions: Vec<SessionChange>,
     /// Told the outcome.
     pub on_outcome: OnOutcome,
 }
@@ -189,6 +192,7 @@ impl Submission {
             uniques: Vec::new(),
             keys: Vec::new(),
             secrets: Vec::new(),
+            sessions: Vec::new(),
             on_outcome,
         }
     }

@@ -228,9 +228,7 @@ fn checked(body: RegisterBody) -> Answered<(Registration, SecretString)> {
         Err(ClientRejection::InvalidField { field, message }) => {
             errors.push(FieldError::new(field, message));
         }
-        Err(other @ (ClientRejection::AlreadyRegistered | ClientRejection::NotRegistered)) => {
-            return Err(Problem::from(&other));
-        }
+        Err(other) => return Err(Problem::from(&other)),
     }
     let code = if errors.is_empty() {
         Code::WeakPassword

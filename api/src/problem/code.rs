@@ -56,12 +56,26 @@ codes! {
         "A password has 10 to 200 characters and is not the e-mail address.";
     InvalidIdempotencyKey = 400 "invalid_idempotency_key" "Invalid idempotency key"
         "`Idempotency-Key` has 1 to 255 visible ASCII characters.";
+    InvalidToken = 400 "invalid_token" "Link not valid"
+        "The token of a mail's link is not one of ours, has expired, was used, or a newer one was asked for.";
+    InvalidCode = 400 "invalid_code" "Wrong code"
+        "The code of the authenticator, or the recovery code, is wrong or was used before.";
     Unauthenticated = 401 "unauthenticated" "Not signed in"
         "No access token was sent, or it is not one of ours.";
     TokenExpired = 401 "token_expired" "Access token expired"
         "The access token's time is over: sign in again.";
     InvalidCredentials = 401 "invalid_credentials" "Wrong e-mail or password"
         "The address is not registered or the password is not its own; which of the two is not told.";
+    TotpRequired = 401 "totp_required" "Second factor required"
+        "The password is right; sign in again with `totp`, a code of the authenticator or a recovery code.";
+    RefreshReused = 401 "refresh_reused" "Refresh token used before"
+        "A refresh token came back after it had been replaced: somebody may have a copy. Its session has ended.";
+    CsrfFailed = 403 "csrf_failed" "Not from our page"
+        "A request that cookies sign in needs `X-CSRF-Token` with the value of `daybook_csrf`, and the site's own `Origin`.";
+    ClientSuspended = 403 "client_suspended" "Client suspended"
+        "The client may not sign in at present.";
+    KycRequired = 403 "kyc_required" "Checks not done"
+        "Live orders and funding need approved documents.";
     EmailUnverified = 403 "email_unverified" "E-mail address not verified"
         "Live orders and funding need a verified address; the demo account trades at once.";
     OriginRefused = 403 "origin_refused" "Origin refused"
@@ -74,6 +88,10 @@ codes! {
         "The route answers neither of the content types in `Accept`, or needs a WebSocket upgrade.";
     Conflict = 409 "conflict" "Conflict"
         "What was asked for contradicts what is there.";
+    TwoFactorOn = 409 "two_factor_on" "Second factor is on"
+        "A second factor is on already; disable it first.";
+    TwoFactorOff = 409 "two_factor_off" "Second factor is off"
+        "There is no second factor to disable, or none was set up to verify.";
     PayloadTooLarge = 413 "payload_too_large" "Body too large"
         "A body has at most 64 KiB.";
     UnsupportedMediaType = 415 "unsupported_media_type" "Unsupported media type"
@@ -118,6 +136,8 @@ codes! {
         "The order has been filled, cancelled, rejected or has expired.";
     TooManyAccounts = 422 "too_many_accounts" "Too many accounts"
         "The client has as many accounts as it may.";
+    TooManyDocuments = 422 "too_many_documents" "Too many documents"
+        "The client has handed in as many documents as they may.";
     IdempotencyKeyReused = 422 "idempotency_key_reused" "Idempotency key reused"
         "The key was used before with another path, query or body. A new request needs a new key.";
     RateLimited = 429 "rate_limited" "Too many requests"

@@ -74,7 +74,15 @@ impl From<&ClientRejection> for Problem {
     fn from(rejection: &ClientRejection) -> Self {
         match rejection {
             ClientRejection::AlreadyRegistered => Self::new(Code::Conflict),
-            ClientRejection::NotRegistered => Self::new(Code::NotFound),
+            ClientRejection::NotRegistered | ClientRejection::Erased => Self::new(Code::NotFound),
+            ClientRejection::Suspended => Self::new(Code::ClientSuspended),
+            ClientRejection::ResetLinkSpent => Self::new(Code::InvalidToken),
+            ClientRejection::CodeUsed => Self::new(Code::InvalidCode),
+            ClientRejection::TwoFactorRequired => Self::new(Code::TotpRequired),
+            ClientRejection::TwoFactorOn => Self::new(Code::TwoFactorOn),
+            ClientRejection::TwoFactorOff => Self::new(Code::TwoFactorOff),
+            ClientRejection::TooManyDocuments { .. } => Self::new(Code::TooManyDocuments),
+            ClientRejection::KycStep => Self::new(Code::Conflict),
             ClientRejection::InvalidField { field, message } => {
                 Self::field(Code::InvalidValue, field, message.clone())
             }

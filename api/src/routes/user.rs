@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, response::Response};
 use daybook_domain::{
-    AccountId, Client, ClientCommand, ClientId, ClientRejection, client::Registration,
+    AccountId, Client, ClientCommand, ClientId, ClientRejection,
+    client::{KycStatus, Registration},
 };
 use daybook_engine::{Answer, ClientRequest, RenderClient, Reply};
 use daybook_projections::{ClientRow, names};
@@ -31,7 +32,7 @@ pub(crate) struct MeBody {
     client_id: String,
     #[schema(example = "ada@example.com")]
     email: String,
-    /// False until addresses can be verified.
+    /// Whether the link in the mail was opened.
     email_verified: bool,
     #[schema(example = "Ada")]
     first_name: String,
@@ -96,7 +97,20 @@ pub(crate) async fn me_body(app: &App, client: ClientId) -> Answered<MeBody> {
     let key = app.handles.store.keys().get(client.0).await?;
     let profile = opened(&key, &row)?;
     let default = default_account(app, client).await?;
-    Ok(MeBody::of(client, &profile, default))
+    let standing = Standing {
+        email_verified: row.email_verified,
+        kyc_status: row.kyc_status,
+        two_factor: row.two_factor,
+    };
+    Ok(MeBody::of(client, &profile, standing, default))
+}
+
+/// What the read model or the book says of a client beside the profile.
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    email_verified: bool,
+    kyc_status: KycStatus,
+    two_factor: bool,
 }
 
 fn opened(key: &SubjectKey, row: &ClientRow) -> Answered<Registration> {
@@ -116,18 +130,23 @@ fn opened(key: &SubjectKey, row: &ClientRow) -> Answered<Registration> {
 }
 
 impl MeBody {
-    fn of(client: ClientId, profile: &Registration, default: AccountId) -> Self {
+    fn of(
+        client: ClientId,
+        profile: &Registration,
+        standing: Standing,
+        default: AccountId,
+    ) -> Self {
         Self {
             client_id: client.to_string(),
             email: profile.email.clone(),
-            email_verified: false,
+            email_verified: standing.email_verified,
             first_name: profile.first_name.clone(),
             last_name: profile.last_name.clone(),
             phone: profile.phone.clone(),
             country: profile.country.clone(),
-            kyc_status: "none",
+            kyc_status: standing.kyc_status.as_str(),
             tier: "standard",
-            two_factor_enabled: false,
+            two_factor_enabled: standing.two_factor,
             trading_enabled: true,
             default_account_id: default.to_string(),
         }
@@ -236,7 +255,12 @@ fn render_me(
                 None => refusal(&Problem::new(Code::NotFound), &request_id),
                 Some(profile) => {
                     let default = state.default_account.unwrap_or(demo);
-                    let body = json(&MeBody::of(client, profile, default));
+                    let standing = Standing {
+                        email_verified: state.email_verified,
+                        kyc_status: state.kyc.status,
+                        two_factor: state.security.two_factor.is_some(),
+                    };
+                    let body = json(&MeBody::of(client, profile, standing, default));
                     Answer {
                         status: 200,
                         body: key.seal(SEALED_ANSWER, &body),

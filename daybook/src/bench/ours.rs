@@ -139,6 +139,7 @@ pub fn append(
         uniques: Vec::new(),
         keys: Vec::new(),
         secrets: Vec::new(),
+        sessions: Vec::new(),
         on_outcome: Box::new(move |outcome| {
             // The receiver is gone only when the benchmark has failed already.
             let _ = tell.send(outcome.map(|_| ()).map_err(anyhow::Error::from));

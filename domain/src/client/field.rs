@@ -57,13 +57,18 @@ fn check_email(email: &str) -> Checked {
 }
 
 fn check_name(field: &'static str, name: &str) -> Checked {
-    if name.is_empty() {
+    check_text(field, name, NAME_MAX)
+}
+
+/// One line of at most `max` characters.
+pub(super) fn check_text(field: &'static str, text: &str, max: usize) -> Checked {
+    if text.trim().is_empty() {
         return invalid(field, "is empty".to_owned());
     }
-    if name.chars().count() > NAME_MAX {
-        return invalid(field, format!("has more than {NAME_MAX} characters"));
+    if text.chars().count() > max {
+        return invalid(field, format!("has more than {max} characters"));
     }
-    if name.chars().any(char::is_control) {
+    if text.chars().any(char::is_control) {
         return invalid(field, "holds a control character".to_owned());
     }
     Ok(())

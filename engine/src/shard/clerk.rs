@@ -89,6 +89,7 @@ impl Clerk {
             uniques: Vec::new(),
             keys: Vec::new(),
             secrets: Vec::new(),
+            sessions: Vec::new(),
             on_outcome,
         };
         if events.is_empty() {

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use daybook_domain::{ClientEvent, ClientId};
+use daybook_domain::{ClientEvent, ClientId, client::KycStatus};
 use daybook_store::Recorded;
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
@@ -14,7 +14,8 @@ use crate::{
     error::ProjectionError,
     facts::{self, ClientFact},
     projection::{Partition, Projection, names},
-    reads::ClientRow,
+    reads::{ClientRow, DocumentRow},
+    slug,
 };
 
 /// One row per client.
@@ -26,7 +27,7 @@ impl Projection for Clients {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn schema(&self) -> &'static str {
@@ -37,14 +38,32 @@ impl Projection for Clients {
             last_name text not null,
             phone text,
             country text,
+            email_verified boolean not null,
+            kyc_status text not null,
+            kyc_notes text,
+            two_factor boolean not null,
+            suspended boolean not null,
+            erased boolean not null,
             default_account_id uuid,
             registered_at timestamptz not null,
             position bigint not null
-        )"
+        );
+        create table documents (
+            document_id uuid primary key,
+            client_id uuid not null,
+            kind text not null,
+            format text not null,
+            size bigint not null,
+            sha256 text not null,
+            name text not null,
+            uploaded_at timestamptz not null,
+            position bigint not null
+        );
+        create index documents_client on documents (client_id, position)"
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["clients"]
+        &["clients", "documents"]
     }
 
     fn partition(&self) -> Partition {
@@ -67,7 +86,9 @@ async fn apply(connection: &mut PgConnection, batch: &[Recorded]) -> Result<(), 
         fold(&mut rows, fact)?;
     }
     let rows: Vec<ClientRow> = rows.into_values().collect();
-    write(connection, &rows).await
+    write(connection, &rows).await?;
+    let documents: Vec<DocumentRow> = facts.iter().filter_map(document).collect();
+    write_documents(connection, &documents).await
 }
 
 async fn load(
@@ -85,34 +106,47 @@ fn fold(
     fact: &ClientFact<'_>,
 ) -> Result<(), ProjectionError> {
     let position = fact.recorded.position;
-    let known = rows.get_mut(&fact.id);
-    let stranger = || fact.misfit(format!("client {} never registered", fact.id));
-    match &fact.event {
-        ClientEvent::ClientRegistered {
-            email,
-            first_name,
-            last_name,
-            phone,
-            country,
-            at,
-        } => {
-            let row = ClientRow {
-                client_id: fact.id,
-                email: email.clone(),
-                first_name: first_name.clone(),
-                last_name: last_name.clone(),
-                phone: phone.clone(),
-                country: country.clone(),
-                default_account_id: None,
-                registered_at: *at,
-                position,
-            };
-            rows.insert(fact.id, row);
-        }
+    if let ClientEvent::ClientRegistered {
+        email,
+        first_name,
+        last_name,
+        phone,
+        country,
+        at,
+    } = &fact.event
+    {
+        let row = ClientRow {
+            client_id: fact.id,
+            email: email.clone(),
+            first_name: first_name.clone(),
+            last_name: last_name.clone(),
+            phone: phone.clone(),
+            country: country.clone(),
+            email_verified: false,
+            kyc_status: KycStatus::None,
+            kyc_notes: None,
+            two_factor: false,
+            suspended: false,
+            erased: false,
+            default_account_id: None,
+            registered_at: *at,
+            position,
+        };
+        rows.insert(fact.id, row);
+        return Ok(());
+    }
+    let row = rows.get_mut(&fact.id);
+    let row = row.ok_or_else(|| fact.misfit(format!("client {} never registered", fact.id)))?;
+    change(row, &fact.event);
+    row.position = position;
+    Ok(())
+}
+
+fn change(row: &mut ClientRow, event: &ClientEvent) {
+    match event {
+        ClientEvent::EmailVerified { .. } => row.email_verified = true,
         ClientEvent::DefaultAccountChanged { account_id, .. } => {
-            let row = known.ok_or_else(stranger)?;
             row.default_account_id = Some(*account_id);
-            row.position = position;
         }
         ClientEvent::ProfileUpdated {
             first_name,
@@ -121,15 +155,66 @@ fn fold(
             country,
             ..
         } => {
-            let row = known.ok_or_else(stranger)?;
             row.first_name.clone_from(first_name);
             row.last_name.clone_from(last_name);
             row.phone.clone_from(phone);
             row.country.clone_from(country);
-            row.position = position;
         }
+        ClientEvent::TwoFactorEnabled { .. } => row.two_factor = true,
+        ClientEvent::TwoFactorDisabled { .. } => row.two_factor = false,
+        ClientEvent::KycStatusChanged { to, notes, .. } => {
+            row.kyc_status = *to;
+            row.kyc_notes.clone_from(notes);
+        }
+        ClientEvent::ClientSuspended { .. } => row.suspended = true,
+        ClientEvent::ClientReinstated { .. } => row.suspended = false,
+        ClientEvent::ClientErased { .. } => row.erased = true,
+        ClientEvent::ClientRegistered { .. }
+        | ClientEvent::RegistrationRepeated { .. }
+        | ClientEvent::VerificationRequested { .. }
+        | ClientEvent::PasswordResetRequested { .. }
+        | ClientEvent::PasswordChanged { .. }
+        | ClientEvent::SignedIn { .. }
+        | ClientEvent::UnusualSignIn { .. }
+        | ClientEvent::SignInFailed { .. }
+        | ClientEvent::SessionsRevoked { .. }
+        | ClientEvent::KycSubmitted { .. } => {}
     }
-    Ok(())
+}
+
+fn document(fact: &ClientFact<'_>) -> Option<DocumentRow> {
+    let ClientEvent::KycSubmitted { document, name, at } = &fact.event else {
+        return None;
+    };
+    Some(DocumentRow {
+        document_id: document.document_id,
+        client_id: fact.id,
+        kind: document.kind,
+        format: document.format,
+        size: i64::try_from(document.size).unwrap_or(i64::MAX),
+        sha256: document.sha256.clone(),
+        name: name.clone(),
+        uploaded_at: *at,
+        position: fact.recorded.position,
+    })
+}
+
+async fn write_documents(
+    connection: &mut PgConnection,
+    rows: &[DocumentRow],
+) -> Result<(), ProjectionError> {
+    Columns::new("documents", rows)
+        .fixed("document_id", |row| row.document_id.0)
+        .fixed("client_id", |row| row.client_id.0)
+        .fixed("kind", |row| slug::of(&row.kind))
+        .fixed("format", |row| slug::of(&row.format))
+        .fixed("size", |row| row.size)
+        .fixed("sha256", |row| row.sha256.as_str())
+        .fixed("name", |row| row.name.as_str())
+        .fixed("uploaded_at", |row| row.uploaded_at)
+        .fixed("position", |row| row.position)
+        .write(connection)
+        .await
 }
 
 async fn write(connection: &mut PgConnection, rows: &[ClientRow]) -> Result<(), ProjectionError> {
@@ -140,6 +225,12 @@ async fn write(connection: &mut PgConnection, rows: &[ClientRow]) -> Result<(), 
         .changing("last_name", |row| row.last_name.as_str())
         .changing("phone", |row| row.phone.as_deref())
         .changing("country", |row| row.country.as_deref())
+        .changing("email_verified", |row| row.email_verified)
+        .changing("kyc_status", |row| slug::of(&row.kyc_status))
+        .changing("kyc_notes", |row| row.kyc_notes.as_deref())
+        .changing("two_factor", |row| row.two_factor)
+        .changing("suspended", |row| row.suspended)
+        .changing("erased", |row| row.erased)
         .changing("default_account_id", |row| {
             row.default_account_id.map(|id| id.0)
         })

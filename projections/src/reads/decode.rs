@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
-use super::rows::{AccountRow, ClientRow, DealRow, OrderRow};
+use super::rows::{AccountRow, ClientRow, DealRow, DocumentRow, OrderRow};
 use crate::{models::positions::PositionRow, slug};
 
 /// An identifier.
@@ -55,8 +55,30 @@ impl FromRow<'_, PgRow> for ClientRow {
             last_name: row.try_get("last_name")?,
             phone: row.try_get("phone")?,
             country: row.try_get("country")?,
+            email_verified: row.try_get("email_verified")?,
+            kyc_status: slug(row, "kyc_status")?,
+            kyc_notes: row.try_get("kyc_notes")?,
+            two_factor: row.try_get("two_factor")?,
+            suspended: row.try_get("suspended")?,
+            erased: row.try_get("erased")?,
             default_account_id: id_if_any(row, "default_account_id")?,
             registered_at: row.try_get("registered_at")?,
+            position: row.try_get("position")?,
+        })
+    }
+}
+
+impl FromRow<'_, PgRow> for DocumentRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            document_id: id(row, "document_id")?,
+            client_id: id(row, "client_id")?,
+            kind: slug(row, "kind")?,
+            format: slug(row, "format")?,
+            size: row.try_get("size")?,
+            sha256: row.try_get("sha256")?,
+            name: row.try_get("name")?,
+            uploaded_at: row.try_get("uploaded_at")?,
             position: row.try_get("position")?,
         })
     }

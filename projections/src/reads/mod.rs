@@ -9,7 +9,9 @@ mod wait;
 use daybook_domain::{AccountId, ClientId, DealId, OrderId, PositionId, account::Position};
 use daybook_store::Store;
 pub use page::{Cursor, CursorError, DealFilter, Page, PageOf};
-pub use rows::{AccountRow, ClientRow, DealKind, DealRow, OrderRow, OrderStatus, PositionState};
+pub use rows::{
+    AccountRow, ClientRow, DealKind, DealRow, DocumentRow, OrderRow, OrderStatus, PositionState,
+};
 use uuid::Uuid;
 
 use crate::{board::Board, error::ReadError, models::positions::PositionRow};
@@ -19,9 +21,18 @@ use crate::{board::Board, error::ReadError, models::positions::PositionRow};
 macro_rules! select {
     (clients, $rest:literal) => {
         concat!(
-            "select client_id, email, first_name, last_name, phone, country, default_account_id, \
+            "select client_id, email, first_name, last_name, phone, country, email_verified, \
+             kyc_status, kyc_notes, two_factor, suspended, erased, default_account_id, \
              registered_at, position \
              from read.clients ",
+            $rest
+        )
+    };
+    (documents, $rest:literal) => {
+        concat!(
+            "select document_id, client_id, kind, format, size, sha256, name, uploaded_at, \
+             position \
+             from read.documents ",
             $rest
         )
     };
@@ -93,6 +104,16 @@ impl Reads {
     pub async fn client(&self, id: ClientId) -> Result<Option<ClientRow>, ReadError> {
         let query = sqlx::query_as(select!(clients, "where client_id = $1")).bind(id.0);
         Ok(query.fetch_optional(self.store.pool()).await?)
+    }
+
+    /// Documents that a client handed in, oldest first; names are still sealed.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn documents_of(&self, client: ClientId) -> Result<Vec<DocumentRow>, ReadError> {
+        let query = select!(documents, "where client_id = $1 order by position");
+        let query = sqlx::query_as(query).bind(client.0);
+        Ok(query.fetch_all(self.store.pool()).await?)
     }
 
     /// A client's accounts, oldest first.

@@ -1,11 +1,13 @@
 //! Rows as readers get them, in the domain's types.
 
 use daybook_domain::{
-    AccountId, ClientId, Currency, DealId, Decimal, OrderId, PositionId, Symbol, Timestamp,
+    AccountId, ClientId, Currency, DealId, Decimal, DocumentId, OrderId, PositionId, Symbol,
+    Timestamp,
     account::{
         AccountKind, AccountTerms, Controls, Funds, Position, PositionMode, Ticket,
         event::CloseReason,
     },
+    client::{DocumentFormat, DocumentKind, KycStatus},
     margin::FiguresInput,
     quote::Side,
 };
@@ -42,11 +44,46 @@ pub struct ClientRow {
     pub phone: Option<String>,
     /// Sealed.
     pub country: Option<String>,
+    /// Whether the address is known to be theirs.
+    pub email_verified: bool,
+    /// Where the checks that the law asks for stand.
+    pub kyc_status: KycStatus,
+    /// For the client about them, sealed.
+    pub kyc_notes: Option<String>,
+    /// Whether a second factor is asked for.
+    pub two_factor: bool,
+    /// May not sign in.
+    pub suspended: bool,
+    /// The person's data are gone.
+    pub erased: bool,
     /// Chosen default account.
     pub default_account_id: Option<AccountId>,
     /// When.
     pub registered_at: Timestamp,
     /// Position of the last event in this row.
+    pub position: i64,
+}
+
+/// A document that a client handed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentRow {
+    /// Names it.
+    pub document_id: DocumentId,
+    /// Whose.
+    pub client_id: ClientId,
+    /// What it shows.
+    pub kind: DocumentKind,
+    /// Its format.
+    pub format: DocumentFormat,
+    /// Bytes of the plain file.
+    pub size: i64,
+    /// Hex SHA-256 of the sealed bytes as they rest.
+    pub sha256: String,
+    /// Name of its file, sealed.
+    pub name: String,
+    /// When.
+    pub uploaded_at: Timestamp,
+    /// Position of its event.
     pub position: i64,
 }
 

@@ -10,7 +10,10 @@ use sqlx::{Arguments, postgres::PgArguments};
 use uuid::Uuid;
 
 use super::batch::Batch;
-use crate::submission::Submission;
+use crate::{
+    sessions::{NewSession, SessionChange},
+    submission::Submission,
+};
 
 /// Which tables a batch has rows for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub(crate) struct Parts {
     pub uniques: bool,
     pub keys: bool,
     pub secrets: bool,
+    pub opened: bool,
+    pub revoked: bool,
 }
 
 /// Under whose name an append happens.
@@ -31,7 +36,7 @@ pub(crate) struct Signature {
     pub recorded_at: DateTime<Utc>,
 }
 
-const COMBINATIONS: usize = 32;
+const COMBINATIONS: usize = 128;
 
 impl Parts {
     pub(crate) fn of(submission: &Submission) -> Self {
@@ -41,6 +46,8 @@ impl Parts {
             uniques: !submission.uniques.is_empty(),
             keys: !submission.keys.is_empty(),
             secrets: !submission.secrets.is_empty(),
+            opened: submission.sessions.iter().any(SessionChange::opens),
+            revoked: !submission.sessions.iter().all(SessionChange::opens),
         }
     }
 
@@ -51,6 +58,8 @@ impl Parts {
             uniques: self.uniques || other.uniques,
             keys: self.keys || other.keys,
             secrets: self.secrets || other.secrets,
+            opened: self.opened || other.opened,
+            revoked: self.revoked || other.revoked,
         }
     }
 
@@ -65,6 +74,8 @@ impl Parts {
             self.uniques,
             self.keys,
             self.secrets,
+            self.opened,
+            self.revoked,
         ];
         bits.iter()
             .fold(0, |index, bit| index * 2 + usize::from(*bit))
@@ -120,6 +131,35 @@ impl Parts {
                 &["uuid", "text", "text"],
                 " on conflict (subject, name) do update \
                    set value = excluded.value, changed_at = excluded.changed_at",
+            );
+        }
+        if self.opened {
+            sql.insert(
+                "insert into public.sessions (session_id, subject, audience, user_agent, address, \
+                   created_at, last_seen_at, refresh_id, refresh_issued_at, expires_at, \
+                   impersonated_by) \
+                 select t.c1, t.c2, t.c3, t.c4, t.c5, t.c7, t.c7, t.c6, t.c7, t.c8, t.c9",
+                &[
+                    "uuid",
+                    "uuid",
+                    "text",
+                    "text",
+                    "text",
+                    "uuid",
+                    "timestamptz",
+                    "timestamptz",
+                    "text",
+                ],
+                "",
+            );
+        }
+        if self.revoked {
+            sql.insert(
+                "update public.sessions s set revoked_at = clock_timestamp()",
+                &["uuid", "uuid", "uuid"],
+                " where s.subject = t.c1 and s.revoked_at is null \
+                   and (t.c2 is null or s.session_id = t.c2) \
+                   and s.session_id is distinct from t.c3",
             );
         }
         // Readers are woken for events alone.
@@ -221,7 +261,63 @@ fn encode(batch: &Batch, signature: Signature) -> Result<PgArguments, sqlx::erro
                 .collect::<Vec<_>>(),
         )?;
     }
+    if parts.opened {
+        add_opened(batch, &mut to)?;
+    }
+    if parts.revoked {
+        add_revoked(batch, &mut to)?;
+    }
     Ok(to)
+}
+
+fn add_opened(batch: &Batch, to: &mut PgArguments) -> Result<(), sqlx::error::BoxDynError> {
+    let rows: Vec<&NewSession> = batch
+        .submissions()
+        .flat_map(|s| &s.sessions)
+        .filter_map(|change| match change {
+            SessionChange::Open(session) => Some(&**session),
+            SessionChange::Revoke { .. } => None,
+        })
+        .collect();
+    to.add(rows.iter().map(|row| row.session_id).collect::<Vec<_>>())?;
+    to.add(rows.iter().map(|row| row.subject).collect::<Vec<_>>())?;
+    to.add(rows.iter().map(|row| row.audience).collect::<Vec<_>>())?;
+    to.add(
+        rows.iter()
+            .map(|row| row.user_agent.as_deref())
+            .collect::<Vec<_>>(),
+    )?;
+    to.add(
+        rows.iter()
+            .map(|row| row.address.as_str())
+            .collect::<Vec<_>>(),
+    )?;
+    to.add(rows.iter().map(|row| row.refresh_id).collect::<Vec<_>>())?;
+    to.add(rows.iter().map(|row| row.issued_at).collect::<Vec<_>>())?;
+    to.add(rows.iter().map(|row| row.expires_at).collect::<Vec<_>>())?;
+    to.add(
+        rows.iter()
+            .map(|row| row.impersonated_by.as_deref())
+            .collect::<Vec<_>>(),
+    )
+}
+
+fn add_revoked(batch: &Batch, to: &mut PgArguments) -> Result<(), sqlx::error::BoxDynError> {
+    let rows: Vec<(Uuid, Option<Uuid>, Option<Uuid>)> = batch
+        .submissions()
+        .flat_map(|s| &s.sessions)
+        .filter_map(|change| match change {
+            SessionChange::Open(_) => None,
+            SessionChange::Revoke {
+                subject,
+                session_id,
+                kept,
+            } => Some((*subject, *session_id, *kept)),
+        })
+        .collect();
+    to.add(rows.iter().map(|row| row.0).collect::<Vec<_>>())?;
+    to.add(rows.iter().map(|row| row.1).collect::<Vec<_>>())?;
+    to.add(rows.iter().map(|row| row.2).collect::<Vec<_>>())
 }
 
 fn add_events(batch: &Batch, to: &mut PgArguments) -> Result<(), sqlx::error::BoxDynError> {

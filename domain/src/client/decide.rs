@@ -1,0 +1,323 @@
+//! What a client's stream accepts.
+
+use super::{
+    Client, ClientCommand, ClientEvent, ClientRejection, Factor, KycDocument, KycStatus,
+    Registration, RevokeReason, field, kyc::DOCUMENTS_MAX, security::Familiar,
+};
+use crate::{SessionId, Timestamp};
+
+type Decided = Result<Vec<ClientEvent>, ClientRejection>;
+
+/// Longest reason or note, in characters.
+const TEXT_MAX: usize = 500;
+const FILE_NAME_MAX: usize = 200;
+
+impl Client {
+    /// Decides a command. Pure. An empty list means that it is so already.
+    ///
+    /// # Errors
+    /// [`ClientRejection`] names the broken rule.
+    pub fn decide(&self, command: &ClientCommand, at: Timestamp) -> Decided {
+        if self.erased {
+            return Err(ClientRejection::Erased);
+        }
+        match (&self.profile, command) {
+            (None, ClientCommand::Register(asked)) => register(asked, at),
+            (Some(known), ClientCommand::Register(asked)) if *known == asked.normalised() => {
+                Ok(Vec::new())
+            }
+            (Some(_), ClientCommand::Register(_)) => Err(ClientRejection::AlreadyRegistered),
+            (None, _) => Err(ClientRejection::NotRegistered),
+            (Some(known), command) => self.decide_known(known, command, at),
+        }
+    }
+
+    fn decide_known(
+        &self,
+        known: &Registration,
+        command: &ClientCommand,
+        at: Timestamp,
+    ) -> Decided {
+        use ClientCommand as Command;
+        match command {
+            Command::Register(_) => Err(ClientRejection::AlreadyRegistered),
+            Command::RepeatRegistration => {
+                let told = self.security.repeats_told.may(at);
+                Ok(one(told.then_some(ClientEvent::RegistrationRepeated { at })))
+            }
+            Command::RequestVerification => {
+                let asked = !self.email_verified && self.security.verifications_asked.may(at);
+                Ok(one(
+                    asked.then_some(ClientEvent::VerificationRequested { at })
+                ))
+            }
+            Command::VerifyEmail => {
+                let email = known.email.clone();
+                let verified = ClientEvent::EmailVerified { email, at };
+                Ok(one((!self.email_verified).then_some(verified)))
+            }
+            Command::ChangeDefaultAccount { account_id } => {
+                let changed = ClientEvent::DefaultAccountChanged {
+                    account_id: *account_id,
+                    at,
+                };
+                let changes = self.default_account != Some(*account_id);
+                Ok(one(changes.then_some(changed)))
+            }
+            Command::UpdateProfile {
+                first_name,
+                last_name,
+                phone,
+                country,
+            } => {
+                let or = |new: &Option<String>, old: &String| new.as_ref().unwrap_or(old).clone();
+                let asked = Registration {
+                    email: known.email.clone(),
+                    first_name: or(first_name, &known.first_name),
+                    last_name: or(last_name, &known.last_name),
+                    phone: phone.clone().or_else(|| known.phone.clone()),
+                    country: country.clone().or_else(|| known.country.clone()),
+                };
+                update(known, &asked, at)
+            }
+            Command::RequestPasswordReset => Ok(self.request_reset(at)),
+            Command::ResetPassword { number } => self.reset_password(*number, at),
+            Command::ChangePassword { kept } => Ok(vec![
+                ClientEvent::PasswordChanged {
+                    by_reset: false,
+                    at,
+                },
+                sessions_end(Some(*kept), RevokeReason::PasswordChanged, "client", at),
+            ]),
+            Command::SignIn {
+                session_id,
+                factor,
+                device,
+                network,
+            } => self.sign_in(*session_id, *factor, device, network, at),
+            Command::FailSignIn { reason } => Ok(vec![ClientEvent::SignInFailed {
+                reason: *reason,
+                at,
+            }]),
+            Command::RevokeSessions {
+                session_id,
+                kept,
+                reason,
+                by,
+            } => Ok(vec![ClientEvent::SessionsRevoked {
+                session_id: *session_id,
+                kept: *kept,
+                reason: *reason,
+                by: by.clone(),
+                at,
+            }]),
+            Command::EnableTwoFactor {
+                step,
+                recovery_codes,
+            } => match self.security.two_factor {
+                Some(_) => Err(ClientRejection::TwoFactorOn),
+                None => Ok(vec![ClientEvent::TwoFactorEnabled {
+                    step: *step,
+                    recovery_codes: *recovery_codes,
+                    at,
+                }]),
+            },
+            Command::DisableTwoFactor { factor } => {
+                let on = self.security.two_factor.as_ref();
+                on.ok_or(ClientRejection::TwoFactorOff)?.check(*factor)?;
+                Ok(vec![ClientEvent::TwoFactorDisabled {
+                    factor: *factor,
+                    at,
+                }])
+            }
+            Command::SubmitDocument { document, name } => self.submit(document, name, at),
+            Command::ChangeKycStatus { to, notes, by } => {
+                self.change_kyc(*to, notes.as_deref(), by, at)
+            }
+            Command::Suspend { reason, by } => self.suspend(reason, by, at),
+            Command::Reinstate { by } => {
+                let reinstated = ClientEvent::ClientReinstated { by: by.clone(), at };
+                Ok(one(self.suspended.then_some(reinstated)))
+            }
+            Command::Erase { reason, by } => erase(reason, by, at),
+        }
+    }
+
+    fn request_reset(&self, at: Timestamp) -> Vec<ClientEvent> {
+        let asked = ClientEvent::PasswordResetRequested {
+            number: self.security.resets + 1,
+            at,
+        };
+        one(self.security.resets_asked.may(at).then_some(asked))
+    }
+
+    fn reset_password(&self, number: u32, at: Timestamp) -> Decided {
+        if !self.security.reset_open || number != self.security.resets {
+            return Err(ClientRejection::ResetLinkSpent);
+        }
+        Ok(vec![
+            ClientEvent::PasswordChanged { by_reset: true, at },
+            sessions_end(None, RevokeReason::PasswordChanged, "client", at),
+        ])
+    }
+
+    fn sign_in(
+        &self,
+        session_id: SessionId,
+        factor: Factor,
+        device: &str,
+        network: &str,
+        at: Timestamp,
+    ) -> Decided {
+        if self.suspended {
+            return Err(ClientRejection::Suspended);
+        }
+        let factor = match &self.security.two_factor {
+            Some(on) => {
+                on.check(factor)?;
+                factor
+            }
+            // A code that nobody asked for proves nothing.
+            None => Factor::None,
+        };
+        let mut events = vec![ClientEvent::SignedIn {
+            session_id,
+            factor,
+            device: device.to_owned(),
+            network: network.to_owned(),
+            at,
+        }];
+        let is_new = |known: &Familiar, value| !known.is_empty() && !known.knows(value);
+        let new_device = is_new(&self.security.devices, device);
+        let new_network = is_new(&self.security.networks, network);
+        if new_device || new_network {
+            events.push(ClientEvent::UnusualSignIn {
+                session_id,
+                new_device,
+                new_network,
+                at,
+            });
+        }
+        Ok(events)
+    }
+
+    fn submit(&self, document: &KycDocument, name: &str, at: Timestamp) -> Decided {
+        if self.kyc.documents.len() >= DOCUMENTS_MAX {
+            return Err(ClientRejection::TooManyDocuments { max: DOCUMENTS_MAX });
+        }
+        field::check_text("file", name, FILE_NAME_MAX)?;
+        let mut events = vec![ClientEvent::KycSubmitted {
+            document: document.clone(),
+            name: name.to_owned(),
+            at,
+        }];
+        let from = self.kyc.status;
+        match from {
+            KycStatus::None | KycStatus::Rejected | KycStatus::Expired => {
+                events.push(ClientEvent::KycStatusChanged {
+                    from,
+                    to: KycStatus::Pending,
+                    notes: None,
+                    by: "client".to_owned(),
+                    at,
+                });
+            }
+            KycStatus::Pending | KycStatus::Approved => {}
+        }
+        Ok(events)
+    }
+
+    fn change_kyc(&self, to: KycStatus, notes: Option<&str>, by: &str, at: Timestamp) -> Decided {
+        let from = self.kyc.status;
+        if from == to && self.kyc.notes.as_deref() == notes {
+            return Ok(Vec::new());
+        }
+        if from != to && !from.may_become(to) {
+            return Err(ClientRejection::KycStep);
+        }
+        if let Some(notes) = notes {
+            field::check_text("notes", notes, TEXT_MAX)?;
+        }
+        Ok(vec![ClientEvent::KycStatusChanged {
+            from,
+            to,
+            notes: notes.map(str::to_owned),
+            by: by.to_owned(),
+            at,
+        }])
+    }
+
+    fn suspend(&self, reason: &str, by: &str, at: Timestamp) -> Decided {
+        if self.suspended {
+            return Ok(Vec::new());
+        }
+        field::check_text("reason", reason, TEXT_MAX)?;
+        Ok(vec![
+            ClientEvent::ClientSuspended {
+                reason: reason.to_owned(),
+                by: by.to_owned(),
+                at,
+            },
+            sessions_end(None, RevokeReason::Suspended, by, at),
+        ])
+    }
+}
+
+fn erase(reason: &str, by: &str, at: Timestamp) -> Decided {
+    field::check_text("reason", reason, TEXT_MAX)?;
+    Ok(vec![
+        sessions_end(None, RevokeReason::Erased, by, at),
+        ClientEvent::ClientErased {
+            reason: reason.to_owned(),
+            by: by.to_owned(),
+            at,
+        },
+    ])
+}
+
+fn sessions_end(
+    kept: Option<SessionId>,
+    reason: RevokeReason,
+    by: &str,
+    at: Timestamp,
+) -> ClientEvent {
+    ClientEvent::SessionsRevoked {
+        session_id: None,
+        kept,
+        reason,
+        by: by.to_owned(),
+        at,
+    }
+}
+
+fn one(event: Option<ClientEvent>) -> Vec<ClientEvent> {
+    event.into_iter().collect()
+}
+
+fn register(asked: &Registration, at: Timestamp) -> Decided {
+    let asked = asked.normalised();
+    field::check(&asked)?;
+    Ok(vec![ClientEvent::ClientRegistered {
+        email: asked.email,
+        first_name: asked.first_name,
+        last_name: asked.last_name,
+        phone: asked.phone,
+        country: asked.country,
+        at,
+    }])
+}
+
+fn update(known: &Registration, asked: &Registration, at: Timestamp) -> Decided {
+    let asked = asked.normalised();
+    if *known == asked {
+        return Ok(Vec::new());
+    }
+    field::check(&asked)?;
+    Ok(vec![ClientEvent::ProfileUpdated {
+        first_name: asked.first_name,
+        last_name: asked.last_name,
+        phone: asked.phone,
+        country: asked.country,
+        at,
+    }])
+}

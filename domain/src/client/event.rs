@@ -1,0 +1,240 @@
+//! Facts about one person. Names are stable: they are stored.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Factor, KycDocument, KycStatus, RevokeReason, SignInFailure};
+use crate::{AccountId, SessionId, Timestamp};
+
+/// A fact in a client's stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClientEvent {
+    /// The person signed up. All of [`super::Registration`] is personal.
+    ClientRegistered {
+        /// Address.
+        email: String,
+        /// Given name.
+        first_name: String,
+        /// Family name.
+        last_name: String,
+        /// Phone.
+        phone: Option<String>,
+        /// Country.
+        country: Option<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Somebody tried to sign up with this client's address: the owner is told by mail.
+    RegistrationRepeated {
+        /// When.
+        at: Timestamp,
+    },
+    /// One more mail to verify the address was asked for.
+    VerificationRequested {
+        /// When.
+        at: Timestamp,
+    },
+    /// The address is the person's own.
+    EmailVerified {
+        /// Which.
+        email: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// The account used where a request names none.
+    DefaultAccountChanged {
+        /// The account.
+        account_id: AccountId,
+        /// When.
+        at: Timestamp,
+    },
+    /// Names, phone or country changed; these are the values from now on.
+    ProfileUpdated {
+        /// Given name.
+        first_name: String,
+        /// Family name.
+        last_name: String,
+        /// Phone.
+        phone: Option<String>,
+        /// Country.
+        country: Option<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A mail with a link to choose a new password was asked for.
+    PasswordResetRequested {
+        /// Counts the requests; a link is good for the newest alone.
+        number: u32,
+        /// When.
+        at: Timestamp,
+    },
+    /// There is another password; the secret itself is no event.
+    PasswordChanged {
+        /// Through a link in a mail, not with the former password.
+        by_reset: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// A session began.
+    SignedIn {
+        /// The session.
+        session_id: SessionId,
+        /// What was shown beside the password.
+        factor: Factor,
+        /// Keyed hash of what tells devices apart.
+        device: String,
+        /// Keyed hash of the network.
+        network: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// A session began in a place that this client was not seen in before.
+    UnusualSignIn {
+        /// The session.
+        session_id: SessionId,
+        /// Not seen on this device before.
+        new_device: bool,
+        /// Not seen in this network before.
+        new_network: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// A sign-in was refused.
+    SignInFailed {
+        /// Why.
+        reason: SignInFailure,
+        /// When.
+        at: Timestamp,
+    },
+    /// One session, or all of them, ended.
+    SessionsRevoked {
+        /// Which; none: all.
+        session_id: Option<SessionId>,
+        /// The one that stays, where all others end.
+        kept: Option<SessionId>,
+        /// Why.
+        reason: RevokeReason,
+        /// Who did it.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// A second factor is asked for from now on.
+    TwoFactorEnabled {
+        /// Time step of the code that proved it: it is used up.
+        step: i64,
+        /// How many recovery codes there are, numbered from 0.
+        recovery_codes: u8,
+        /// When.
+        at: Timestamp,
+    },
+    /// None any more.
+    TwoFactorDisabled {
+        /// What proved that it is the owner who asks.
+        factor: Factor,
+        /// When.
+        at: Timestamp,
+    },
+    /// A document was handed in.
+    KycSubmitted {
+        /// The document, without its name.
+        document: KycDocument,
+        /// Its file's name: personal.
+        name: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// The state of the checks that the law asks for changed.
+    KycStatusChanged {
+        /// Before.
+        from: KycStatus,
+        /// From now on.
+        to: KycStatus,
+        /// For the client: personal.
+        notes: Option<String>,
+        /// Who decided.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// The client may not sign in.
+    ClientSuspended {
+        /// Why.
+        reason: String,
+        /// Who decided.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// The client may sign in again.
+    ClientReinstated {
+        /// Who decided.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// The person's data are unreadable from now on: their key is destroyed after this.
+    ClientErased {
+        /// Why.
+        reason: String,
+        /// Who decided.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl ClientEvent {
+    /// Stable name.
+    #[must_use]
+    pub const fn event_type(&self) -> &'static str {
+        match self {
+            Self::ClientRegistered { .. } => "ClientRegistered",
+            Self::RegistrationRepeated { .. } => "RegistrationRepeated",
+            Self::VerificationRequested { .. } => "VerificationRequested",
+            Self::EmailVerified { .. } => "EmailVerified",
+            Self::DefaultAccountChanged { .. } => "DefaultAccountChanged",
+            Self::ProfileUpdated { .. } => "ProfileUpdated",
+            Self::PasswordResetRequested { .. } => "PasswordResetRequested",
+            Self::PasswordChanged { .. } => "PasswordChanged",
+            Self::SignedIn { .. } => "SignedIn",
+            Self::UnusualSignIn { .. } => "UnusualSignIn",
+            Self::SignInFailed { .. } => "SignInFailed",
+            Self::SessionsRevoked { .. } => "SessionsRevoked",
+            Self::TwoFactorEnabled { .. } => "TwoFactorEnabled",
+            Self::TwoFactorDisabled { .. } => "TwoFactorDisabled",
+            Self::KycSubmitted { .. } => "KycSubmitted",
+            Self::KycStatusChanged { .. } => "KycStatusChanged",
+            Self::ClientSuspended { .. } => "ClientSuspended",
+            Self::ClientReinstated { .. } => "ClientReinstated",
+            Self::ClientErased { .. } => "ClientErased",
+        }
+    }
+
+    /// Top-level fields of the payload that are personal data.
+    #[must_use]
+    pub const fn personal_fields(&self) -> &'static [&'static str] {
+        match self {
+            Self::ClientRegistered { .. } => {
+                &["email", "first_name", "last_name", "phone", "country"]
+            }
+            Self::ProfileUpdated { .. } => &["first_name", "last_name", "phone", "country"],
+            Self::EmailVerified { .. } => &["email"],
+            Self::KycSubmitted { .. } => &["name"],
+            Self::KycStatusChanged { .. } => &["notes"],
+            Self::RegistrationRepeated { .. }
+            | Self::VerificationRequested { .. }
+            | Self::DefaultAccountChanged { .. }
+            | Self::PasswordResetRequested { .. }
+            | Self::PasswordChanged { .. }
+            | Self::SignedIn { .. }
+            | Self::UnusualSignIn { .. }
+            | Self::SignInFailed { .. }
+            | Self::SessionsRevoked { .. }
+            | Self::TwoFactorEnabled { .. }
+            | Self::TwoFactorDisabled { .. }
+            | Self::ClientSuspended { .. }
+            | Self::ClientReinstated { .. }
+            | Self::ClientErased { .. } => &[],
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Why a client's stream refuses.
+
+/// The broken rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientRejection {
+    /// Registered already.
+    #[error("client is already registered")]
+    AlreadyRegistered,
+    /// Not registered.
+    #[error("client is not registered")]
+    NotRegistered,
+    /// A field is empty or too long.
+    #[error("{field}: {message}")]
+    InvalidField {
+        /// Which.
+        field: &'static str,
+        /// Why.
+        message: String,
+    },
+    /// The person's data were erased.
+    #[error("client was erased")]
+    Erased,
+    /// May not sign in.
+    #[error("client is suspended")]
+    Suspended,
+    /// The link was used, or a newer one was asked for.
+    #[error("reset link is not the newest unused one")]
+    ResetLinkSpent,
+    /// The code, or one of a later time, was accepted before.
+    #[error("code was used before")]
+    CodeUsed,
+    /// A second factor is asked for and none was shown.
+    #[error("a second factor is asked for")]
+    TwoFactorRequired,
+    /// On already.
+    #[error("second factor is on already")]
+    TwoFactorOn,
+    /// Not on.
+    #[error("second factor is not on")]
+    TwoFactorOff,
+    /// As many documents as one may hand in.
+    #[error("no more than {max} documents may be handed in")]
+    TooManyDocuments {
+        /// The limit.
+        max: usize,
+    },
+    /// That status cannot follow the one there is.
+    #[error("kyc status cannot become that")]
+    KycStep,
+}
