@@ -11,7 +11,12 @@ use daybook_projections::AccountRow;
 use uuid::Uuid;
 
 use crate::{
-    auth::{guard::SignInGuard, password::Passwords, token::Tokens},
+    auth::{
+        ended::Ended,
+        guard::SignInGuard,
+        password::Passwords,
+        token::{Identity, Tokens},
+    },
     bounded::Bounded,
     problem::{Answered, Code, Problem},
     rate_limit::RateLimits,
@@ -48,7 +53,8 @@ pub(crate) struct App {
     pub(crate) handles: ApiState,
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,
-    pub(crate) sign_ins: SignInGuard,
+    pub(crate) ended: Arc<Ended>,
+    pub(crate) sign_ins: Arc<SignInGuard>,
     pub(crate) rate_limits: RateLimits,
     pub(crate) live: Live,
     /// By client.
@@ -58,6 +64,8 @@ pub(crate) struct App {
     pub(crate) accounts: Bounded<AccountId, AccountRef>,
     /// Filled by the command path alone, thus on the leader alone, where every change passes too.
     pub(crate) default_accounts: Bounded<ClientId, AccountId>,
+    /// Clients whose address is verified: it stays so.
+    pub(crate) verified: Bounded<ClientId, ()>,
     /// Held while a client's accounts are counted and one more is opened.
     pub(crate) openings: tokio::sync::Mutex<()>,
 }
@@ -79,16 +87,28 @@ impl App {
         Self {
             tokens: Tokens::new(&config),
             passwords: Passwords::new(),
-            sign_ins: SignInGuard::new(&config.limits),
+            ended: Ended::follow(handles.store.clone(), config.access_ttl),
+            sign_ins: Arc::new(SignInGuard::new(&config.limits)),
             rate_limits: RateLimits::new(&config.limits),
             live: Live::new(handles.store.clone()),
             acknowledged: Bounded::new(REMEMBERED_MAX),
             owners: Bounded::new(REMEMBERED_MAX),
             accounts: Bounded::new(REMEMBERED_MAX),
             default_accounts: Bounded::new(REMEMBERED_MAX),
+            verified: Bounded::new(REMEMBERED_MAX),
             openings: tokio::sync::Mutex::default(),
             handles,
         }
+    }
+
+    /// Who a client's access token names, as long as its session has not ended.
+    pub(crate) fn identify(&self, token: &str) -> Answered<Identity> {
+        let identity = self.tokens.verify(token)?;
+        if self.ended.has(identity.session_id) {
+            return Err(Problem::new(Code::Unauthenticated));
+        }
+        self.ended.seen(identity.session_id);
+        Ok(identity)
     }
 
     /// The engine; 503 `not_leader` on a standby.

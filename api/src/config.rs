@@ -16,6 +16,16 @@ pub struct ApiConfig {
     pub access_secret: SecretString,
     /// `JWT_ACCESS_SECRET_PREVIOUS`: still verifies during a rotation.
     pub access_secret_previous: Option<SecretString>,
+    /// `JWT_REFRESH_SECRET`: signs refresh tokens.
+    pub refresh_secret: SecretString,
+    /// `JWT_REFRESH_SECRET_PREVIOUS`: still verifies during a rotation.
+    pub refresh_secret_previous: Option<SecretString>,
+    /// How long a refresh token lives.
+    pub refresh_ttl: Duration,
+    /// Whether browsers send our cookies over TLS alone.
+    pub secure_cookies: bool,
+    /// `LIVE_REQUIRES_KYC`: live orders and funding need approved documents.
+    pub live_requires_kyc: bool,
     /// How long an access token lives.
     pub access_ttl: Duration,
     /// This node's address as leadership advertises it: a node that finds itself named as the
@@ -70,10 +80,15 @@ impl Default for Limits {
 }
 
 impl ApiConfig {
-    /// The defaults of the contract around one secret.
+    /// The defaults of the contract around one secret, which signs refresh tokens too.
     #[must_use]
     pub fn new(access_secret: SecretString) -> Self {
         Self {
+            refresh_secret: access_secret.clone(),
+            refresh_secret_previous: None,
+            refresh_ttl: Duration::from_secs(7 * 24 * 3600),
+            secure_cookies: true,
+            live_requires_kyc: false,
             access_secret,
             access_secret_previous: None,
             access_ttl: Duration::from_secs(900),

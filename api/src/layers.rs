@@ -146,11 +146,7 @@ fn class_of(method: &Method, path: &str) -> Class {
 async fn observe(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let config = &app.handles.config;
-    let info = Arc::new(RequestInfo::of(
-        &request,
-        &app.tokens,
-        &config.trusted_proxies,
-    ));
+    let info = Arc::new(RequestInfo::of(&request, &app));
     request.extensions_mut().insert(Arc::clone(&info));
     let method = request.method().clone();
     let matched = request.extensions().get::<MatchedPath>();

@@ -34,8 +34,9 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
     app::{App, Shared},
+    auth::routes as sign_in,
     problem::{Code, Problem},
-    routes::{accounts, health, market, trading, user},
+    routes::{accounts, health, market, sessions, trading, user},
     stream::{private, quotes},
 };
 
@@ -59,8 +60,21 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 fn contract() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(openapi::Frame::openapi())
-        .routes(routes!(auth::routes::register))
-        .routes(routes!(auth::routes::login))
+        .routes(routes!(sign_in::register::register))
+        .routes(routes!(sign_in::login::login))
+        .routes(routes!(sign_in::login::logout))
+        .routes(routes!(sign_in::refresh::refresh))
+        .routes(routes!(sign_in::email::verify))
+        .routes(routes!(sign_in::email::resend))
+        .routes(routes!(sign_in::email::forgot))
+        .routes(routes!(sign_in::password::reset))
+        .routes(routes!(sign_in::password::reset_alias))
+        .routes(routes!(sign_in::password::change))
+        .routes(routes!(sign_in::two_factor::setup))
+        .routes(routes!(sign_in::two_factor::verify))
+        .routes(routes!(sign_in::two_factor::disable))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::end))
         .routes(routes!(user::me, user::change))
         .routes(routes!(accounts::accounts, accounts::open))
         .routes(routes!(market::symbols))

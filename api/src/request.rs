@@ -12,7 +12,8 @@ use axum::{
 use uuid::Uuid;
 
 use crate::{
-    auth::token::{Identity, Tokens},
+    app::App,
+    auth::token::Identity,
     config::Network,
     problem::{Answered, Code, Problem},
 };
@@ -29,23 +30,47 @@ pub(crate) struct RequestInfo {
     pub(crate) address: IpAddr,
     /// The caller's program, shortened.
     pub(crate) user_agent: Option<String>,
+    /// What tells devices apart as far as a request shows it: program and languages.
+    pub(crate) device: String,
     /// Who asks, or why nobody does.
     pub(crate) identity: Answered<Identity>,
 }
 
 impl RequestInfo {
-    pub(crate) fn of(request: &Request, tokens: &Tokens, trusted: &[Network]) -> Self {
+    pub(crate) fn of(request: &Request, app: &App) -> Self {
         let headers = request.headers();
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
-        let user_agent = headers
-            .get(header::USER_AGENT)
-            .and_then(|value| value.to_str().ok());
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let user_agent = text(header::USER_AGENT);
+        let languages = text(header::ACCEPT_LANGUAGE).unwrap_or_default();
         Self {
             id: request_id(headers),
-            address: caller_address(peer.to_canonical(), headers, trusted),
+            address: caller_address(
+                peer.to_canonical(),
+                headers,
+                &app.handles.config.trusted_proxies,
+            ),
+            device: format!("{}\n{languages}", user_agent.unwrap_or_default()),
             user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect()),
-            identity: identity(headers, tokens),
+            identity: identity(headers, app),
+        }
+    }
+}
+
+impl RequestInfo {
+    /// The network that the address lies in, as far as households and companies have one: /24 of
+    /// IPv4, /48 of IPv6.
+    pub(crate) fn network(&self) -> String {
+        match self.address {
+            IpAddr::V4(address) => {
+                let [a, b, c, _] = address.octets();
+                format!("{a}.{b}.{c}.0/24")
+            }
+            IpAddr::V6(address) => {
+                let [a, b, c, ..] = address.segments();
+                format!("{a:x}:{b:x}:{c:x}::/48")
+            }
         }
     }
 }
@@ -65,7 +90,7 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
     }
 }
 
-fn identity(headers: &HeaderMap, tokens: &Tokens) -> Answered<Identity> {
+fn identity(headers: &HeaderMap, app: &App) -> Answered<Identity> {
     let value = headers.get(header::AUTHORIZATION);
     let value = value.ok_or_else(|| Problem::new(Code::Unauthenticated))?;
     let text = value
@@ -75,7 +100,7 @@ fn identity(headers: &HeaderMap, tokens: &Tokens) -> Answered<Identity> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Problem::new(Code::Unauthenticated));
     }
-    Ok(tokens.verify(token.trim())?)
+    app.identify(token.trim())
 }
 
 /// Walks `X-Forwarded-For` from our side for as long as the hops are trusted: what stands further

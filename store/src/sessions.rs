@@ -184,6 +184,21 @@ impl Store {
         })
     }
 
+    /// Ends a session at once, without an event: where a token was stolen, on a node that does not
+    /// write the book.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn end_session(&self, session_id: Uuid) -> Result<(), StoreError> {
+        let sql = "update public.sessions set revoked_at = clock_timestamp() \
+             where session_id = $1 and revoked_at is null";
+        sqlx::query(sql)
+            .bind(session_id)
+            .execute(self.pool())
+            .await?;
+        Ok(())
+    }
+
     /// A subject's sessions that have not ended, the newest first.
     ///
     /// # Errors

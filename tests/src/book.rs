@@ -85,6 +85,38 @@ impl Book {
         events.into_iter().map(|event| event.event_type).collect()
     }
 
+    /// Names of a client's events, in order.
+    ///
+    /// # Panics
+    /// When the database is away.
+    pub async fn client_event_types(&self, client_id: Uuid) -> Vec<String> {
+        sqlx::query_scalar(
+            "select event_type from events where aggregate_type = 'client' \
+             and aggregate_id = $1 order by sequence",
+        )
+        .bind(client_id.to_string())
+        .fetch_all(&self.pool)
+        .await
+        .expect("the book is readable")
+    }
+
+    /// Everything that rests of clients, as one text: to look for what must not be there.
+    ///
+    /// # Panics
+    /// When the database is away.
+    pub async fn kept_of_clients(&self) -> String {
+        let rows: Vec<String> = sqlx::query_scalar(
+            "select payload::text || metadata::text from events where aggregate_type = 'client' \
+             union all select value from secrets \
+             union all select s::text from sessions s \
+             union all select c::text from read.clients c",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .expect("the database is readable");
+        rows.join("\n")
+    }
+
     /// Asserts that positions, and the sequences of each stream, run from 1 without a gap.
     ///
     /// # Panics

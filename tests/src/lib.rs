@@ -15,9 +15,11 @@ pub mod feed;
 pub mod launch;
 pub mod load;
 pub mod proxy;
+pub mod python;
 pub mod simulator;
 pub mod socket;
 pub mod ticks;
+pub mod totp;
 pub mod wait;
 pub mod world;
 

@@ -1,6 +1,6 @@
-//! Passwords: Argon2id, its parameters in the hash, and never more at once than the machine bears.
+//! Passwords: Argon2id, its parameters in the hash, and chosen by strength, not by composition.
 
-use std::{num::NonZero, sync::Arc, thread};
+use std::sync::Arc;
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
@@ -8,21 +8,31 @@ use argon2::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
-use tokio::sync::{Semaphore, TryAcquireError};
+use zxcvbn::{Score, zxcvbn};
 
+use super::hashing::Hashing;
 use crate::problem::{Answered, Code, Problem};
 
 const LENGTH: std::ops::RangeInclusive<usize> = 10..=200;
-/// Callers that may wait for a turn; one turn takes tens of milliseconds.
-const WAITING_MAX: usize = 256;
+/// What more than this many characters add is not looked at: the estimate takes its time.
+const ESTIMATED_MAX: usize = 72;
+/// More than a million guesses: common passwords, names, dates and rows of keys are below it.
+const SCORE_LEAST: Score = Score::Two;
 
 /// Hashes and checks passwords off the asynchronous threads.
 #[derive(Clone)]
 pub(crate) struct Passwords {
-    turns: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
+    hashing: Hashing,
     /// Checked in place of an account that does not exist, so that its absence takes as long.
     decoy: Arc<str>,
+}
+
+/// What a check of a password found.
+pub(crate) struct Checked {
+    /// It is the right one.
+    pub(crate) right: bool,
+    /// Then, where the hash was made with other parameters than today's, a new one.
+    pub(crate) rehashed: Option<String>,
 }
 
 /// Reads a password out of a body, never to be shown again.
@@ -30,42 +40,37 @@ pub(crate) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secre
     String::deserialize(deserializer).map(SecretString::from)
 }
 
-/// Whether a password may be chosen.
-pub(crate) fn check(password: &str, email: &str) -> Result<(), &'static str> {
+/// Whether a password may be chosen by the person with these names and this address.
+pub(crate) fn check(password: &str, email: &str, names: &[&str]) -> Result<(), &'static str> {
     if !LENGTH.contains(&password.chars().count()) {
         return Err("must have 10 to 200 characters");
     }
     if password.eq_ignore_ascii_case(email) {
         return Err("must not be the e-mail address");
     }
+    let estimated: String = password.chars().take(ESTIMATED_MAX).collect();
+    let mut own = vec!["daybook", email, email.split('@').next().unwrap_or(email)];
+    own.extend(names);
+    if zxcvbn(&estimated, &own).score() < SCORE_LEAST {
+        return Err("is too easy to guess: a few unusual words make a good one");
+    }
     Ok(())
 }
 
 impl Passwords {
     pub(crate) fn new() -> Self {
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
         let decoy = hasher()
             .hash_password(b"nobody's password")
             .expect("invariant: Argon2's default parameters are valid");
         Self {
-            turns: Arc::new(Semaphore::new(cores)),
-            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            hashing: Hashing::start(),
             decoy: decoy.to_string().into(),
         }
     }
 
     /// The PHC string of a password.
     pub(crate) async fn hash(&self, password: SecretString) -> Answered<String> {
-        self.run(move || {
-            let hash = hasher().hash_password(password.expose_secret().as_bytes());
-            hash.map(|hash| hash.to_string())
-                .map_err(|error| error.to_string())
-        })
-        .await?
-        .map_err(|error| {
-            tracing::error!(error, "a password could not be hashed");
-            Problem::new(Code::Internal)
-        })
+        self.hashing.run(move || hash(&password)).await?
     }
 
     /// Whether the password is the one of `stored`; of nobody when there is none. Takes as long
@@ -75,41 +80,42 @@ impl Passwords {
         password: SecretString,
         stored: Option<String>,
         still_allowed: impl FnOnce() -> Answered<()> + Send + 'static,
-    ) -> Answered<bool> {
+    ) -> Answered<Checked> {
         let decoy = Arc::clone(&self.decoy);
-        self.run(move || {
+        let work = move || {
             still_allowed()?;
             let text = stored.as_deref().unwrap_or(&decoy);
-            let hash = PasswordHash::new(text).map_err(|error| {
+            let kept = PasswordHash::new(text).map_err(|error| {
                 tracing::error!(%error, "a stored password hash does not parse");
                 Problem::new(Code::Internal)
             })?;
-            let password = password.expose_secret().as_bytes();
-            let matches = hasher().verify_password(password, &hash).is_ok();
-            Ok(matches && stored.is_some())
-        })
-        .await?
+            let plain = password.expose_secret().as_bytes();
+            let matches = hasher().verify_password(plain, &kept).is_ok();
+            let right = matches && stored.is_some();
+            let outdated = right && !is_of_today(&kept);
+            let rehashed = outdated.then(|| hash(&password)).transpose()?;
+            Ok(Checked { right, rehashed })
+        };
+        self.hashing.run(work).await?
     }
+}
 
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Answered<T> {
-        let waiting = self.waiting.try_acquire().map_err(|error| match error {
-            TryAcquireError::NoPermits | TryAcquireError::Closed => Problem::new(Code::Overloaded),
-        })?;
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
-        let turn = turn.expect("invariant: the semaphore is never closed");
-        drop(waiting);
-        let job = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            work()
-        });
-        job.await.map_err(|error| {
-            tracing::error!(%error, "password work panicked");
-            Problem::new(Code::Internal)
-        })
-    }
+fn hash(password: &SecretString) -> Answered<String> {
+    let hash = hasher().hash_password(password.expose_secret().as_bytes());
+    hash.map(|hash| hash.to_string()).map_err(|error| {
+        tracing::error!(%error, "a password could not be hashed");
+        Problem::new(Code::Internal)
+    })
+}
+
+fn is_of_today(kept: &PasswordHash) -> bool {
+    let today = Params::DEFAULT;
+    let number = |name: &str| kept.params.get(name).and_then(|value| value.decimal().ok());
+    kept.algorithm.as_str() == "argon2id"
+        && kept.version == Some(Version::V0x13.into())
+        && number("m") == Some(today.m_cost())
+        && number("t") == Some(today.t_cost())
+        && number("p") == Some(today.p_cost())
 }
 
 fn hasher() -> Argon2<'static> {
@@ -128,26 +134,65 @@ mod tests {
             hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
             "{hash}"
         );
-        let verify = |password: &str, stored| passwords.verify(password.into(), stored, || Ok(()));
-        assert!(verify("correct horse", Some(hash.clone())).await.unwrap());
-        assert!(!verify("wrong horse!", Some(hash)).await.unwrap());
-        assert!(!verify("nobody's password", None).await.unwrap());
+        let verify = async |password: &str, stored| {
+            let checked = passwords.verify(password.into(), stored, || Ok(()));
+            checked.await.unwrap()
+        };
+        let right = verify("correct horse", Some(hash.clone())).await;
+        assert!(right.right && right.rehashed.is_none());
+        assert!(!verify("wrong horse!", Some(hash)).await.right);
+        assert!(!verify("nobody's password", None).await.right);
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_former_parameters_is_made_anew_for_its_owner_alone() {
+        let passwords = Passwords::new();
+        let params = Params::new(8 * 1024, 1, 1, None).unwrap();
+        let former = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let former = former.hash_password(b"correct horse").unwrap().to_string();
+        let verify = async |password: &str, stored: &str| {
+            let stored = Some(stored.to_owned());
+            let checked = passwords.verify(password.into(), stored, || Ok(()));
+            checked.await.unwrap()
+        };
+        let newer = verify("correct horse", &former).await.rehashed.unwrap();
+        let again = verify("correct horse", &newer).await;
+        assert!(again.right && again.rehashed.is_none());
+        assert!(verify("wrong horse!", &former).await.rehashed.is_none());
     }
 
     #[tokio::test]
     async fn whoever_is_blocked_while_waiting_is_refused() {
         let refuse = || Err(Problem::new(Code::SignInBlocked));
         let answer = Passwords::new().verify("x".into(), None, refuse).await;
-        assert_eq!(answer.unwrap_err().code(), Code::SignInBlocked);
+        assert_eq!(
+            answer.err().map(|refused| refused.code()),
+            Some(Code::SignInBlocked)
+        );
     }
 
     #[test]
-    fn short_long_and_obvious_passwords_are_refused() {
-        let email = "ada@example.com";
-        assert!(check("123456789", email).is_err());
-        assert!(check("1234567890", email).is_ok());
-        assert!(check("ÄÖÜäöüßéèê", email).is_ok(), "characters, not bytes");
-        assert!(check(&"x".repeat(201), email).is_err());
-        assert!(check("Ada@example.com", email).is_err());
+    fn passwords_that_are_easy_to_guess_are_refused_whatever_they_are_made_of() {
+        let check = |password: &str| check(password, "ada@example.com", &["Ada", "Lovelace"]);
+        for weak in [
+            "123456789",
+            "1234567890",
+            "qwertyuiop",
+            "password123",
+            "aaaaaaaaaaaaaaaa",
+            "Ada@example.com",
+            "adalovelace",
+            "Daybook123",
+            &"x".repeat(201),
+        ] {
+            assert!(check(weak).is_err(), "{weak}");
+        }
+        for strong in [
+            "correct-horse-battery-staple",
+            "ÄÖÜäöüßéèê-grün",
+            "tuesday kettle 9 marbles",
+        ] {
+            assert!(check(strong).is_ok(), "{strong}");
+        }
     }
 }

@@ -1,9 +1,11 @@
-//! Access tokens: JWT, HS256, 15 minutes. The key's id is in the header, so that a rotation keeps
+//! Access and refresh tokens: JWT, HS256. The key's id is in the header, so that a rotation keeps
 //! the former secret's tokens valid until they expire.
+//!
+//! Every kind of token has an audience and a secret of its own kind: none passes for another.
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
-use daybook_domain::{ClientId, Timestamp};
+use daybook_domain::{ClientId, SessionId, Timestamp};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
     errors::ErrorKind,
@@ -19,20 +21,61 @@ use crate::{
 };
 
 const ISSUER: &str = "daybook";
-const AUDIENCE: &str = "daybook-api";
 /// Clocks of nodes may differ by this much.
 const LEEWAY_S: u64 = 5;
 
+/// Whom a session belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    Client,
+    Staff,
+}
+
+impl Audience {
+    /// As sessions keep it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Staff => "staff",
+        }
+    }
+
+    const fn access(self) -> &'static str {
+        match self {
+            Self::Client => "daybook-api",
+            Self::Staff => "daybook-staff",
+        }
+    }
+
+    const fn refresh(self) -> &'static str {
+        match self {
+            Self::Client => "daybook-refresh",
+            Self::Staff => "daybook-staff-refresh",
+        }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
-    sub: String,
+    sub: Uuid,
     iss: String,
     aud: String,
-    /// `access`; a token for another purpose is none for this one.
+    /// `access` or `refresh`; a token for another purpose is none for this one.
     typ: String,
-    jti: String,
+    jti: Uuid,
+    sid: Uuid,
     iat: i64,
+    nbf: i64,
     exp: i64,
+    /// Somebody of the broker's, who acts in the client's place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    act: Option<String>,
+}
+
+/// A secret, and the former one during a rotation.
+struct Secrets {
+    current: Key,
+    previous: Option<Key>,
 }
 
 struct Key {
@@ -41,18 +84,41 @@ struct Key {
     decoding: DecodingKey,
 }
 
-/// Who a token names, and until when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who a token names, in which session, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) client_id: ClientId,
+    pub(crate) session_id: SessionId,
     pub(crate) expires_at: i64,
+    /// Who acts in the client's place.
+    pub(crate) impersonated_by: Option<String>,
 }
 
-/// Issues and checks access tokens.
+/// What a refresh token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refresh {
+    pub(crate) subject: Uuid,
+    pub(crate) session_id: SessionId,
+    pub(crate) token_id: Uuid,
+    pub(crate) issued_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// Whose token, of which session.
+#[derive(Clone, Debug)]
+pub(crate) struct Bearer {
+    pub(crate) subject: Uuid,
+    pub(crate) session_id: SessionId,
+    pub(crate) audience: Audience,
+    pub(crate) impersonated_by: Option<String>,
+}
+
+/// Issues and checks tokens.
 pub(crate) struct Tokens {
-    current: Key,
-    previous: Option<Key>,
-    lifetime: Duration,
+    access: Secrets,
+    refresh: Secrets,
+    access_ttl: Duration,
+    refresh_ttl: Duration,
 }
 
 /// What the token says is wrong with it.
@@ -87,50 +153,35 @@ impl Key {
     }
 }
 
-impl Tokens {
-    pub(crate) fn new(config: &ApiConfig) -> Self {
+impl Secrets {
+    fn new(current: &SecretString, previous: Option<&SecretString>) -> Self {
         Self {
-            current: Key::new(&config.access_secret),
-            previous: config.access_secret_previous.as_ref().map(Key::new),
-            lifetime: config.access_ttl,
+            current: Key::new(current),
+            previous: previous.map(Key::new),
         }
     }
 
-    /// Seconds that a token lives.
-    pub(crate) fn lifetime_s(&self) -> u64 {
-        self.lifetime.as_secs()
-    }
-
-    pub(crate) fn issue(&self, client_id: ClientId, now: Timestamp) -> String {
-        let lifetime_s = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX);
-        let claims = Claims {
-            sub: client_id.to_string(),
-            iss: ISSUER.to_owned(),
-            aud: AUDIENCE.to_owned(),
-            typ: "access".to_owned(),
-            jti: Uuid::now_v7().to_string(),
-            iat: now.timestamp(),
-            exp: now.timestamp().saturating_add(lifetime_s),
-        };
+    fn sign(&self, claims: &Claims) -> String {
         let header = Header {
             kid: Some(self.current.id.clone()),
             ..Header::new(Algorithm::HS256)
         };
-        encode(&header, &claims, &self.current.encoding)
+        encode(&header, claims, &self.current.encoding)
             .expect("invariant: claims are plain text and HMAC takes any key")
     }
 
-    pub(crate) fn verify(&self, token: &str) -> Result<Identity, TokenError> {
+    fn verify(&self, token: &str, audience: &str, typ: &str) -> Result<Claims, TokenError> {
         let header = decode_header(token).map_err(|_| TokenError::Invalid)?;
         let keys = [Some(&self.current), self.previous.as_ref()];
         let mut keys = keys.into_iter().flatten();
         let key = keys.find(|key| header.kid.as_deref() == Some(&key.id));
+        let key = key.ok_or(TokenError::Invalid)?;
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = LEEWAY_S;
+        validation.validate_nbf = true;
         validation.set_issuer(&[ISSUER]);
-        validation.set_audience(&[AUDIENCE]);
-        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        let key = key.ok_or(TokenError::Invalid)?;
+        validation.set_audience(&[audience]);
+        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
         let decoded = decode::<Claims>(token, &key.decoding, &validation);
         let claims = match decoded {
             Ok(decoded) => decoded.claims,
@@ -139,13 +190,100 @@ impl Tokens {
             }
             Err(_) => return Err(TokenError::Invalid),
         };
-        if claims.typ != "access" {
-            return Err(TokenError::Invalid);
+        if claims.typ == typ {
+            Ok(claims)
+        } else {
+            Err(TokenError::Invalid)
         }
-        let client_id = ClientId::from_str(&claims.sub).map_err(|_| TokenError::Invalid)?;
+    }
+}
+
+impl Tokens {
+    pub(crate) fn new(config: &ApiConfig) -> Self {
+        let (access, refresh) = (&config.access_secret, &config.refresh_secret);
+        Self {
+            access: Secrets::new(access, config.access_secret_previous.as_ref()),
+            refresh: Secrets::new(refresh, config.refresh_secret_previous.as_ref()),
+            access_ttl: config.access_ttl,
+            refresh_ttl: config.refresh_ttl,
+        }
+    }
+
+    /// Seconds that an access token lives.
+    pub(crate) fn lifetime_s(&self) -> u64 {
+        self.access_ttl.as_secs()
+    }
+
+    /// How long a refresh token lives.
+    pub(crate) const fn refresh_ttl(&self) -> Duration {
+        self.refresh_ttl
+    }
+
+    pub(crate) fn issue_access(&self, bearer: &Bearer, now: Timestamp) -> String {
+        let lifetime_s = i64::try_from(self.access_ttl.as_secs()).unwrap_or(i64::MAX);
+        self.access.sign(&Claims {
+            sub: bearer.subject,
+            iss: ISSUER.to_owned(),
+            aud: bearer.audience.access().to_owned(),
+            typ: "access".to_owned(),
+            jti: Uuid::now_v7(),
+            sid: bearer.session_id.0,
+            iat: now.timestamp(),
+            nbf: now.timestamp(),
+            exp: now.timestamp().saturating_add(lifetime_s),
+            act: bearer.impersonated_by.clone(),
+        })
+    }
+
+    /// The same token for the same arguments: what was answered once can be answered again.
+    pub(crate) fn issue_refresh(&self, refresh: &Refresh, audience: Audience) -> String {
+        self.refresh.sign(&Claims {
+            sub: refresh.subject,
+            iss: ISSUER.to_owned(),
+            aud: audience.refresh().to_owned(),
+            typ: "refresh".to_owned(),
+            jti: refresh.token_id,
+            sid: refresh.session_id.0,
+            iat: refresh.issued_at.timestamp(),
+            nbf: refresh.issued_at.timestamp(),
+            exp: refresh.expires_at.timestamp(),
+            act: None,
+        })
+    }
+
+    /// A client's access token.
+    pub(crate) fn verify(&self, token: &str) -> Result<Identity, TokenError> {
+        self.verify_access(token, Audience::Client)
+    }
+
+    /// Anybody's access token.
+    pub(crate) fn verify_access(
+        &self,
+        token: &str,
+        audience: Audience,
+    ) -> Result<Identity, TokenError> {
+        let claims = self.access.verify(token, audience.access(), "access")?;
         Ok(Identity {
-            client_id,
+            client_id: ClientId(claims.sub),
+            session_id: SessionId(claims.sid),
             expires_at: claims.exp,
+            impersonated_by: claims.act,
+        })
+    }
+
+    pub(crate) fn verify_refresh(
+        &self,
+        token: &str,
+        audience: Audience,
+    ) -> Result<Refresh, TokenError> {
+        let claims = self.refresh.verify(token, audience.refresh(), "refresh")?;
+        let time = |seconds| Timestamp::from_timestamp(seconds, 0).ok_or(TokenError::Invalid);
+        Ok(Refresh {
+            subject: claims.sub,
+            session_id: SessionId(claims.sid),
+            token_id: claims.jti,
+            issued_at: time(claims.iat)?,
+            expires_at: time(claims.exp)?,
         })
     }
 }
@@ -157,6 +295,7 @@ mod tests {
     fn tokens(secret: &str, previous: Option<&str>) -> Tokens {
         let mut config = ApiConfig::new(secret.into());
         config.access_secret_previous = previous.map(Into::into);
+        config.refresh_secret = format!("{secret}, refreshing").into();
         Tokens::new(&config)
     }
 
@@ -164,37 +303,59 @@ mod tests {
         chrono::Utc::now()
     }
 
+    fn bearer(audience: Audience) -> Bearer {
+        Bearer {
+            subject: Uuid::now_v7(),
+            session_id: SessionId(Uuid::now_v7()),
+            audience,
+            impersonated_by: None,
+        }
+    }
+
+    fn refresh() -> Refresh {
+        Refresh {
+            subject: Uuid::now_v7(),
+            session_id: SessionId(Uuid::now_v7()),
+            token_id: Uuid::now_v7(),
+            issued_at: Timestamp::from_timestamp(now().timestamp(), 0).unwrap(),
+            expires_at: Timestamp::from_timestamp(now().timestamp() + 60, 0).unwrap(),
+        }
+    }
+
     #[test]
-    fn a_token_names_its_client_until_it_expires() {
+    fn a_token_names_its_client_and_session_until_it_expires() {
         let tokens = tokens("secret-one", None);
-        let client = ClientId(Uuid::now_v7());
-        let token = tokens.issue(client, now());
-        let identity = tokens.verify(&token).unwrap();
-        assert_eq!(identity.client_id, client);
+        let bearer = bearer(Audience::Client);
+        let identity = tokens.verify(&tokens.issue_access(&bearer, now())).unwrap();
+        assert_eq!(identity.client_id.0, bearer.subject);
+        assert_eq!(identity.session_id, bearer.session_id);
         assert!((890..=900).contains(&(identity.expires_at - now().timestamp())));
-        let old = tokens.issue(client, now() - chrono::Duration::minutes(20));
+        let old = tokens.issue_access(&bearer, now() - chrono::Duration::minutes(20));
         assert_eq!(tokens.verify(&old), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn a_token_of_the_future_is_none_yet() {
+        let tokens = tokens("secret-one", None);
+        let later = now() + chrono::Duration::minutes(2);
+        let token = tokens.issue_access(&bearer(Audience::Client), later);
+        assert_eq!(tokens.verify(&token), Err(TokenError::Invalid));
     }
 
     #[test]
     fn a_rotation_keeps_tokens_of_the_former_secret() {
         let before = tokens("secret-one", None);
-        let token = before.issue(ClientId::default(), now());
-        assert!(
-            tokens("secret-two", Some("secret-one"))
-                .verify(&token)
-                .is_ok()
-        );
-        assert_eq!(
-            tokens("secret-two", None).verify(&token),
-            Err(TokenError::Invalid)
-        );
+        let token = before.issue_access(&bearer(Audience::Client), now());
+        let during = tokens("secret-two", Some("secret-one"));
+        assert!(during.verify(&token).is_ok());
+        let after = tokens("secret-two", None);
+        assert_eq!(after.verify(&token), Err(TokenError::Invalid));
     }
 
     #[test]
     fn a_forged_token_is_refused() {
         let tokens = tokens("secret-one", None);
-        let token = tokens.issue(ClientId::default(), now());
+        let token = tokens.issue_access(&bearer(Audience::Client), now());
         let mut tampered = token.clone().into_bytes();
         let last = tampered.len() - 4;
         tampered[last] = if tampered[last] == b'A' { b'B' } else { b'A' };
@@ -212,22 +373,36 @@ mod tests {
     }
 
     #[test]
-    fn a_token_for_another_purpose_is_refused() {
+    fn no_kind_of_token_passes_for_another() {
         let tokens = tokens("secret-one", None);
-        let claims = Claims {
-            sub: ClientId::default().to_string(),
-            iss: ISSUER.to_owned(),
-            aud: AUDIENCE.to_owned(),
-            typ: "refresh".to_owned(),
-            jti: String::new(),
-            iat: now().timestamp(),
-            exp: now().timestamp() + 60,
-        };
-        let header = Header {
-            kid: Some(tokens.current.id.clone()),
-            ..Header::new(Algorithm::HS256)
-        };
-        let token = encode(&header, &claims, &tokens.current.encoding).unwrap();
-        assert_eq!(tokens.verify(&token), Err(TokenError::Invalid));
+        let client = tokens.issue_access(&bearer(Audience::Client), now());
+        let staff = tokens.issue_access(&bearer(Audience::Staff), now());
+        let refreshing = tokens.issue_refresh(&refresh(), Audience::Client);
+        assert!(tokens.verify_access(&client, Audience::Staff).is_err());
+        assert!(tokens.verify(&staff).is_err());
+        assert!(tokens.verify(&refreshing).is_err());
+        let as_refresh = |token: &str| tokens.verify_refresh(token, Audience::Client);
+        assert!(as_refresh(&client).is_err());
+        assert!(tokens.verify_refresh(&refreshing, Audience::Staff).is_err());
+        assert!(as_refresh(&refreshing).is_ok());
+    }
+
+    #[test]
+    fn even_with_one_secret_for_all_kinds_stay_apart() {
+        let mut config = ApiConfig::new("the-same-secret".into());
+        config.refresh_secret = config.access_secret.clone();
+        let tokens = Tokens::new(&config);
+        let refreshing = tokens.issue_refresh(&refresh(), Audience::Client);
+        assert_eq!(tokens.verify(&refreshing), Err(TokenError::Invalid));
+    }
+
+    #[test]
+    fn a_refresh_token_is_the_same_whenever_it_is_made() {
+        let tokens = tokens("secret-one", None);
+        let refresh = refresh();
+        let first = tokens.issue_refresh(&refresh, Audience::Client);
+        assert_eq!(first, tokens.issue_refresh(&refresh, Audience::Client));
+        let read = tokens.verify_refresh(&first, Audience::Client);
+        assert_eq!(read, Ok(refresh));
     }
 }

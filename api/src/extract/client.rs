@@ -16,11 +16,11 @@ use crate::{
 pub(crate) struct Info(pub(crate) Arc<RequestInfo>);
 
 /// A client with a valid access token. **Permission:** any signed-in client, for what is their own.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SignedIn(pub(crate) Identity);
 
 impl SignedIn {
-    pub(crate) fn client_id(self) -> ClientId {
+    pub(crate) const fn client_id(&self) -> ClientId {
         self.0.client_id
     }
 }

@@ -3,5 +3,6 @@
 pub(crate) mod accounts;
 pub(crate) mod health;
 pub(crate) mod market;
+pub(crate) mod sessions;
 pub(crate) mod trading;
 pub(crate) mod user;

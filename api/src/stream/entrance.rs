@@ -9,11 +9,7 @@ use super::{
     protocol::{PrivateOp, Said, error},
     socket::{Gone, Peer, close},
 };
-use crate::{
-    app::Shared,
-    auth::token::Identity,
-    problem::{Code, Problem},
-};
+use crate::{app::Shared, auth::token::Identity, problem::Code};
 
 const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -63,11 +59,10 @@ async fn first_message(peer: &mut Peer, app: &Shared) -> Result<Identity, End> {
             .await?;
         return Err(refused);
     };
-    match app.tokens.verify(&token) {
+    match app.identify(&token) {
         Ok(identity) => Ok(identity),
         Err(refusal) => {
-            peer.say_one(error(Problem::from(refusal).code().entry().code))
-                .await?;
+            peer.say_one(error(refusal.code().entry().code)).await?;
             Err(refused)
         }
     }

@@ -19,7 +19,10 @@ use daybook_domain::{AccountId, Symbol};
 use daybook_relay::{HubSubscription, Watch};
 use daybook_store::StreamId;
 use serde::Deserialize;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep_until},
+};
 use utoipa::IntoParams;
 
 use super::{
@@ -91,7 +94,7 @@ pub(crate) async fn private(
         Some(token.to_owned())
     });
     let identity = match offered.or(query.token) {
-        Some(token) => Some(app.tokens.verify(&token)?),
+        Some(token) => Some(app.identify(&token)?),
         None => None,
     };
     let permit = app.handles.sockets.enter(&info)?;
@@ -127,6 +130,8 @@ struct Session {
     watch: Watch,
     watched: HashMap<AccountId, Watched>,
     figures: Interval,
+    /// Told whenever sessions have ended.
+    ended: watch::Receiver<()>,
 }
 
 /// What a channel's name asks for.
@@ -149,6 +154,7 @@ impl Session {
             ear: Ear::new(),
             watched: HashMap::new(),
             figures,
+            ended: app.ended.changes(),
             identity,
             app,
         }
@@ -168,7 +174,7 @@ impl Session {
     async fn run(&mut self, peer: &mut Peer) -> Result<std::convert::Infallible, End> {
         loop {
             let wants_figures = self.watched.values().any(|watched| watched.account);
-            let expiry = expiry(self.identity);
+            let expiry = expiry(&self.identity);
             tokio::select! {
                 notice = self.ear.next() => self.push(peer, &*notice?).await?,
                 messages = self.quotes.next() => {
@@ -176,6 +182,12 @@ impl Session {
                 }
                 _ = self.figures.tick(), if wants_figures => self.push_figures(peer).await?,
                 text = peer.hear() => self.obey(peer, &text?).await?,
+                _ = self.ended.changed() => {
+                    if self.app.ended.has(self.identity.session_id) {
+                        peer.say_one(error(Code::Unauthenticated.entry().code)).await?;
+                        return Err(End::Close(close::UNAUTHENTICATED, "the session has ended"));
+                    }
+                }
                 () = sleep_until(expiry) => {
                     peer.say_one(error(Code::TokenExpired.entry().code)).await?;
                     return Err(End::Close(close::UNAUTHENTICATED, "the token has expired"));
@@ -202,13 +214,13 @@ impl Session {
 
     /// A newer token of the same client prolongs the session.
     fn prolong(&mut self, token: &str) -> String {
-        match self.app.tokens.verify(token) {
+        match self.app.identify(token) {
             Ok(identity) if identity.client_id == self.identity.client_id => {
                 self.identity = identity;
                 Said::Ready.text()
             }
             Ok(_) => error("forbidden"),
-            Err(refusal) => error(Problem::from(refusal).code().entry().code),
+            Err(refusal) => error(refusal.code().entry().code),
         }
     }
 
@@ -401,7 +413,7 @@ impl Session {
     }
 }
 
-fn expiry(identity: Identity) -> Instant {
+fn expiry(identity: &Identity) -> Instant {
     let left_s = identity.expires_at.saturating_sub(Utc::now().timestamp());
     Instant::now() + Duration::from_secs(u64::try_from(left_s).unwrap_or_default())
 }

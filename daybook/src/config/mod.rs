@@ -157,6 +157,10 @@ pub struct SimulatorSettings {
 pub struct ApiSettings {
     /// Whether the public address is `https`.
     pub behind_tls: bool,
+    /// Whether browsers send our cookies over TLS alone.
+    pub secure_cookies: bool,
+    /// Whether live orders and funding need approved documents.
+    pub live_requires_kyc: bool,
     /// Origins that browsers may call from.
     pub cors_origins: Vec<String>,
     /// Networks whose `X-Forwarded-For` is believed.
@@ -179,6 +183,10 @@ pub struct Secrets {
     pub access: SecretString,
     /// Still verifies during a rotation.
     pub access_previous: Option<SecretString>,
+    /// Signs refresh tokens.
+    pub refresh: SecretString,
+    /// Still verifies during a rotation.
+    pub refresh_previous: Option<SecretString>,
     /// Wraps data keys.
     pub master_key: MasterKey,
 }

@@ -138,6 +138,8 @@ fn api(read: &mut Reader, listen: SocketAddr) -> (ApiSettings, String) {
     let advertise = read.text("DAYBOOK_ADVERTISE").or_else(|| app.clone());
     let settings = ApiSettings {
         behind_tls: own.is_some_and(|own| own.starts_with("https://")),
+        secure_cookies: !app.as_deref().is_none_or(is_loopback),
+        live_requires_kyc: read.flag("LIVE_REQUIRES_KYC", false),
         cors_origins,
         trusted_proxies,
         limits: limits(read),
@@ -210,7 +212,6 @@ fn later(read: &mut Reader) {
     );
     for name in [
         "WEBHOOK_ALLOW_PRIVATE",
-        "LIVE_REQUIRES_KYC",
         "IMPERSONATION_CAN_WITHDRAW",
         "HONEYPOT_BLOCK",
     ] {
@@ -226,6 +227,21 @@ fn url(read: &mut Reader, name: &'static str, schemes: &[&str]) -> Option<String
         }
         _ => Err(format!("must begin with {}://", schemes.join(":// or "))),
     })
+}
+
+/// Whether a browser reaches it without TLS on its own machine: cookies cannot be `Secure` there.
+fn is_loopback(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else {
+        return false;
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        Some(_) | None => authority,
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let address = host.parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// `https://host:port` of an address with a path.

@@ -108,7 +108,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("DEMO_FUNDS", "10000", "demo money of a new client, in USD"),
     plain("DAYBOOK_LEVERAGE", "100", "leverage of a new client's accounts"),
     plain("DAYBOOK_ACCOUNTS_MAX", "10", "accounts that a client may have"),
-    later(plain("LIVE_REQUIRES_KYC", "false", "live orders need an approved identity")),
+    plain("LIVE_REQUIRES_KYC", "false", "live orders and funding need approved documents"),
 
     plain("DAYBOOK_SHARDS", "4", "tasks that own the accounts"),
     plain("DAYBOOK_QUEUE_MAX", "2048", "commands waiting for one shard before 503"),
@@ -124,8 +124,8 @@ pub const VARIABLES: &[Variable] = &[
 
     also(secret("JWT_ACCESS_SECRET", GENERATED, "signs access tokens"), "JWT_SECRET"),
     secret("JWT_ACCESS_SECRET_PREVIOUS", "", "still verifies during a rotation"),
-    later(secret("JWT_REFRESH_SECRET", GENERATED, "signs refresh tokens")),
-    later(secret("JWT_REFRESH_SECRET_PREVIOUS", "", "during a rotation")),
+    secret("JWT_REFRESH_SECRET", GENERATED, "signs refresh tokens"),
+    secret("JWT_REFRESH_SECRET_PREVIOUS", "", "still verifies during a rotation"),
     secret("DATA_ENCRYPTION_KEY", GENERATED, "wraps the keys of personal data; lose it and they are lost"),
     later(secret("DATA_ENCRYPTION_KEY_PREVIOUS", "", "during a rotation")),
     later(secret("SSO_IMPERSONATION_SECRET", GENERATED, "signs impersonation tokens")),

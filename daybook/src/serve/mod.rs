@@ -127,6 +127,10 @@ fn api_config(config: &Config) -> ApiConfig {
     let settings = &config.api;
     ApiConfig {
         access_secret_previous: config.secrets.access_previous.clone(),
+        refresh_secret: config.secrets.refresh.clone(),
+        refresh_secret_previous: config.secrets.refresh_previous.clone(),
+        secure_cookies: settings.secure_cookies,
+        live_requires_kyc: settings.live_requires_kyc,
         advertise: config.advertise.clone(),
         behind_tls: settings.behind_tls,
         cors_origins: settings.cors_origins.clone(),

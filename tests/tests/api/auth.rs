@@ -24,7 +24,16 @@ async fn an_address_in_use_is_not_given_away() {
         answer.headers.keys().map(ToString::to_string).collect()
     };
     assert_eq!(names(&again), names(&genuine), "nor do the headers tell");
-    assert_eq!(world.book.head().await, head, "nobody new is in the book");
+    let types = world.book.client_event_types(trader.client_id).await;
+    assert_eq!(
+        types.last().map(String::as_str),
+        Some("RegistrationRepeated")
+    );
+    assert_eq!(
+        world.book.head().await,
+        head + 1,
+        "nobody new is in the book"
+    );
     // The address still belongs to its owner, with the owner's password.
     world
         .app

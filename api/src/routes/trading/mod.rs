@@ -11,7 +11,9 @@ pub(crate) mod preview;
 pub(crate) mod receipt;
 pub(crate) mod statement;
 
-use daybook_domain::{AccountId, ClientId, OrderId, PositionId, account::AccountKind};
+use daybook_domain::{
+    AccountId, ClientId, OrderId, PositionId, account::AccountKind, client::KycStatus,
+};
 use daybook_projections::{AccountRow, names};
 use uuid::Uuid;
 
@@ -102,12 +104,26 @@ fn own(account: AccountRef, client: ClientId) -> Answered<AccountRef> {
     }
 }
 
-/// Live money is for clients with a verified address. Addresses cannot be verified yet.
-fn may_trade(account: &AccountRef) -> Answered<()> {
-    match account.kind {
-        AccountKind::Demo => Ok(()),
-        AccountKind::Live => Err(Problem::new(Code::EmailUnverified)),
+/// Live money is for clients with a verified address and, where the house asks for them, approved
+/// documents.
+pub(crate) async fn may_trade(app: &App, account: &AccountRef) -> Answered<()> {
+    let client = account.client_id;
+    let asks_for_kyc = app.handles.config.live_requires_kyc;
+    let known = app.verified.get(&client).is_some() && !asks_for_kyc;
+    if account.kind == AccountKind::Demo || known {
+        return Ok(());
     }
+    wait_for_profile(app, client).await?;
+    let row = app.handles.reads.client(client).await?;
+    let row = row.ok_or_else(|| Problem::new(Code::NotFound))?;
+    if !row.email_verified {
+        return Err(Problem::new(Code::EmailUnverified));
+    }
+    app.verified.insert(client, ());
+    if asks_for_kyc && row.kyc_status != KycStatus::Approved {
+        return Err(Problem::new(Code::KycRequired));
+    }
+    Ok(())
 }
 
 /// What a command is about besides its account.

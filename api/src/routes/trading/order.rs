@@ -100,7 +100,7 @@ pub(crate) async fn modify(
         ));
     }
     let account = thing_account(&app, &command, Thing::Order(order_id), value.account_id).await?;
-    may_trade(&account)?;
+    may_trade(&app, &account).await?;
     let modify = AccountCommand::ModifyOrder {
         order_id,
         changes: Box::new(changes),

@@ -90,7 +90,7 @@ pub(crate) async fn protect(
         value.account_id,
     )
     .await?;
-    may_trade(&account)?;
+    may_trade(&app, &account).await?;
     let protect = AccountCommand::ProtectPosition {
         position_id,
         stop_loss,

@@ -69,10 +69,14 @@ pub fn in_use(read: &mut Reader, external: bool, data_dir: &Path) -> Option<Secr
     let mut take = |name: &str| given.remove(name).map(SecretString::from);
     let access = take("JWT_ACCESS_SECRET")?;
     let access_previous = take("JWT_ACCESS_SECRET_PREVIOUS");
+    let refresh = take("JWT_REFRESH_SECRET")?;
+    let refresh_previous = take("JWT_REFRESH_SECRET_PREVIOUS");
     match MasterKey::parse(&given["DATA_ENCRYPTION_KEY"]) {
         Ok(master_key) => Some(Secrets {
             access,
             access_previous,
+            refresh,
+            refresh_previous,
             master_key,
         }),
         Err(error) => {

@@ -1,7 +1,4 @@
-//! Registration and sign-in. **Permission:** public. Answers never tell whether an address is
-//! registered.
-
-use std::time::Instant;
+//! Signing up. The answer for an address in use is the one for a new one; its owner gets a mail.
 
 use axum::{
     Json,
@@ -12,26 +9,22 @@ use chrono::Utc;
 use daybook_domain::{
     AccountId, Client, ClientCommand, ClientId, ClientRejection, Currency,
     account::{AccountKind, Bucket, PositionMode},
-    client::{Registration, normalised_email},
+    client::Registration,
 };
 use daybook_engine::{EngineError, NewAccount, RegisterRequest};
-use daybook_projections::names;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::password;
+use super::{email_hash, owner_of};
 use crate::{
     app::{App, Shared, sealed_origin},
+    auth::{UNIQUE_EMAIL, act::Act, password},
     extract::{Info, JsonBody},
     problem::{Answered, Code, FieldError, Problem, ProblemBody},
     request::RequestInfo,
-    routes::user::{MeBody, me_body},
 };
-
-const UNIQUE_EMAIL: &str = "email";
-const SECRET_PASSWORD: &str = "password";
 
 /// A person who signs up.
 #[derive(Deserialize, ToSchema)]
@@ -68,44 +61,6 @@ pub(crate) struct RegisteredBody {
     client_id: String,
 }
 
-/// Who signs in.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct LoginBody {
-    #[schema(example = "ada@example.com")]
-    email: String,
-    #[serde(deserialize_with = "password::secret")]
-    #[schema(value_type = String, example = "correct-horse-battery-staple")]
-    password: SecretString,
-    /// Not asked for at present.
-    #[expect(
-        dead_code,
-        reason = "part of the contract, checked once there are second factors"
-    )]
-    totp: Option<String>,
-    /// Not asked for at present.
-    #[expect(
-        dead_code,
-        reason = "part of the contract, checked once a captcha is configured"
-    )]
-    captcha_token: Option<String>,
-}
-
-/// A session.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct SessionBody {
-    /// Sent as `Authorization: Bearer …`.
-    #[schema(example = "eyJhbGciOiJIUzI1NiIsImtpZCI6IjY2ZjYxN2Y0YTdjZSJ9.…")]
-    access_token: String,
-    /// Seconds that it lives.
-    #[schema(example = 900)]
-    expires_in: u64,
-    /// Null: there are no refresh tokens yet, sign in again.
-    refresh_token: Option<String>,
-    client: MeBody,
-}
-
 /// Opens a client with a demo account, which trades at once, and a live account.
 #[utoipa::path(post, path = "/auth/register", operation_id = "register", tag = "auth", request_body = RegisterBody,
     responses(
@@ -124,30 +79,13 @@ pub(crate) async fn register(
     let client_id = ClientId(Uuid::now_v7());
     // Hashed in every case, so that an address in use takes as long as a new one.
     let password_hash = app.passwords.hash(password).await?;
-    let email_hash = app
-        .handles
-        .store
-        .keys()
-        .lookup_hash(UNIQUE_EMAIL, &registration.email);
-    let taken = app
-        .handles
-        .store
-        .unique_owner(UNIQUE_EMAIL, &email_hash)
-        .await?
-        .is_some();
-    let position = if taken {
-        // Whose it is learns of this by mail, once there is mail.
-        *app.handles.store.committed().borrow()
-    } else {
-        open_client(
-            &app,
-            &info,
-            client_id,
-            registration,
-            email_hash,
-            password_hash,
-        )
-        .await?
+    let email_hash = email_hash(&app, &registration.email);
+    let position = match owner_of(&app, &email_hash).await? {
+        Some(owner) => tell_owner(&app, &info, ClientId(owner)).await?,
+        None => {
+            let asked = (registration, email_hash, password_hash);
+            open_client(&app, &info, client_id, asked).await?
+        }
     };
     let mut headers = HeaderMap::new();
     headers.insert("daybook-position", HeaderValue::from(position));
@@ -157,14 +95,20 @@ pub(crate) async fn register(
     Ok((StatusCode::CREATED, headers, Json(body)))
 }
 
+/// Whose it is learns of it by mail. It takes about as long as a registration.
+async fn tell_owner(app: &App, info: &RequestInfo, owner: ClientId) -> Answered<i64> {
+    let act = Act::of(app, info, owner).await?;
+    let command = ClientCommand::RepeatRegistration;
+    let asked = act.ask("register", command).await?;
+    Ok(asked.position)
+}
+
 /// Commits the client and both accounts in one append.
 async fn open_client(
     app: &App,
     info: &RequestInfo,
     client_id: ClientId,
-    registration: Registration,
-    email_hash: String,
-    password_hash: String,
+    (registration, email_hash, password_hash): (Registration, String, String),
 ) -> Answered<i64> {
     let numbers = app.handles.store.next_account_numbers(2).await?;
     let accounts = accounts(&numbers, app);
@@ -235,74 +179,16 @@ fn checked(body: RegisterBody) -> Answered<(Registration, SecretString)> {
     } else {
         Code::InvalidValue
     };
-    if let Err(message) = password::check(body.password.expose_secret(), &registration.email) {
+    if let Err(message) = password::check(
+        body.password.expose_secret(),
+        &registration.email,
+        &[&registration.first_name, &registration.last_name],
+    ) {
         errors.push(FieldError::new("password", message));
     }
     if errors.is_empty() {
         Ok((registration, body.password))
     } else {
         Err(Problem::fields(code, errors))
-    }
-}
-
-/// Signs in.
-#[utoipa::path(post, path = "/auth/login", operation_id = "login", tag = "auth", request_body = LoginBody,
-    responses(
-        (status = 200, description = "Signed in", body = SessionBody),
-        (status = 400, description = "Malformed", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "`invalid_credentials`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 429, description = "`sign_in_blocked`, `rate_limited`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "`unavailable` or `overloaded`", body = ProblemBody, content_type = "application/problem+json"),
-    ))]
-pub(crate) async fn login(
-    State(app): State<Shared>,
-    Info(info): Info,
-    JsonBody { value, .. }: JsonBody<LoginBody>,
-) -> Answered<Json<SessionBody>> {
-    let email = normalised_email(&value.email);
-    let store = &app.handles.store;
-    let account = store.keys().lookup_hash(UNIQUE_EMAIL, &email);
-    app.sign_ins.check(&account, info.address, Instant::now())?;
-
-    let owner = store.unique_owner(UNIQUE_EMAIL, &account).await?;
-    let stored = match owner {
-        Some(owner) => store.secret(owner, SECRET_PASSWORD).await?,
-        None => None,
-    };
-    let still_allowed = {
-        let (app, account, address) = (Shared::clone(&app), account.clone(), info.address);
-        move || app.sign_ins.check(&account, address, Instant::now())
-    };
-    let matches = app
-        .passwords
-        .verify(value.password, stored, still_allowed)
-        .await?;
-    let Some(owner) = owner.filter(|_| matches) else {
-        app.sign_ins.failed(&account, info.address, Instant::now());
-        return Err(Problem::new(Code::InvalidCredentials));
-    };
-    app.sign_ins.succeeded(&account);
-    let client_id = ClientId(owner);
-    let client = signed_in_client(&app, client_id).await?;
-    Ok(Json(SessionBody {
-        access_token: app.tokens.issue(client_id, Utc::now()),
-        expires_in: app.tokens.lifetime_s(),
-        refresh_token: None,
-        client,
-    }))
-}
-
-/// A client who registered a moment ago may not have reached this node's read model yet.
-async fn signed_in_client(app: &App, client_id: ClientId) -> Answered<MeBody> {
-    const MODELS: [&str; 2] = [names::CLIENTS, names::ACCOUNTS];
-    let known = app.acknowledged.get(&client_id).unwrap_or_default();
-    app.wait_for(&MODELS, known.any).await?;
-    match me_body(app, client_id).await {
-        Err(problem) if problem.code() == Code::NotFound => {
-            let committed = *app.handles.store.committed().borrow();
-            app.wait_for(&MODELS, committed).await?;
-            me_body(app, client_id).await
-        }
-        found => found,
     }
 }
