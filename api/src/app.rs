@@ -11,8 +11,9 @@ use daybook_projections::AccountRow;
 use uuid::Uuid;
 
 use crate::{
-    auth::{guard::SignInGuard, password::Passwords, token::Tokens},
+    auth::{captcha::Captcha, guard::SignInGuard, password::Passwords, token::Tokens},
     bounded::Bounded,
+    perimeter::Perimeter,
     problem::{Answered, Code, Problem},
     rate_limit::RateLimits,
     request::RequestInfo,
@@ -49,6 +50,8 @@ pub(crate) struct App {
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,
     pub(crate) sign_ins: SignInGuard,
+    pub(crate) captcha: Captcha,
+    pub(crate) perimeter: Perimeter,
     pub(crate) rate_limits: RateLimits,
     pub(crate) live: Live,
     /// By client.
@@ -79,8 +82,10 @@ impl App {
         Self {
             tokens: Tokens::new(&config),
             passwords: Passwords::new(),
-            sign_ins: SignInGuard::new(&config.limits),
-            rate_limits: RateLimits::new(&config.limits),
+            sign_ins: SignInGuard::new(&config.limits, &handles.store),
+            captcha: Captcha::new(config.perimeter.captcha.as_ref()),
+            perimeter: Perimeter::new(&config, handles.blocked.clone()),
+            rate_limits: RateLimits::new(&config.limits, &handles.store),
             live: Live::new(handles.store.clone()),
             acknowledged: Bounded::new(REMEMBERED_MAX),
             owners: Bounded::new(REMEMBERED_MAX),

@@ -1,8 +1,6 @@
 //! Registration and sign-in. **Permission:** public. Answers never tell whether an address is
 //! registered.
 
-use std::time::Instant;
-
 use axum::{
     Json,
     extract::State,
@@ -21,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::password;
+use super::{guard::Tried, password};
 use crate::{
     app::{App, Shared, sealed_origin},
     extract::{Info, JsonBody},
@@ -52,11 +50,7 @@ pub(crate) struct RegisterBody {
     /// ISO 3166-1 alpha-2.
     #[schema(example = "GB")]
     country: Option<String>,
-    /// Not asked for at present.
-    #[expect(
-        dead_code,
-        reason = "part of the contract, checked once a captcha is configured"
-    )]
+    /// What the captcha gave the page, where one is configured.
     captcha_token: Option<String>,
 }
 
@@ -83,11 +77,7 @@ pub(crate) struct LoginBody {
         reason = "part of the contract, checked once there are second factors"
     )]
     totp: Option<String>,
-    /// Not asked for at present.
-    #[expect(
-        dead_code,
-        reason = "part of the contract, checked once a captcha is configured"
-    )]
+    /// What the captcha gave the page, where one is configured.
     captcha_token: Option<String>,
 }
 
@@ -110,9 +100,9 @@ pub(crate) struct SessionBody {
 #[utoipa::path(post, path = "/auth/register", operation_id = "register", tag = "auth", request_body = RegisterBody,
     responses(
         (status = 201, description = "Registered, or the address was in use", body = RegisteredBody),
-        (status = 400, description = "Malformed, `weak_password`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "Malformed, `weak_password`, `captcha_failed`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 429, description = "`rate_limited`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "`unavailable`, `overloaded` or `not_leader`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`unavailable`, `overloaded`, `captcha_unavailable` or `not_leader`", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn register(
     State(app): State<Shared>,
@@ -120,7 +110,10 @@ pub(crate) async fn register(
     JsonBody { value, .. }: JsonBody<RegisterBody>,
 ) -> Answered<(StatusCode, HeaderMap, Json<RegisteredBody>)> {
     app.engine()?;
+    let captcha_token = value.captcha_token.clone();
     let (registration, password) = checked(value)?;
+    let captcha = app.captcha.check(captcha_token.as_deref(), info.address);
+    captcha.await?;
     let client_id = ClientId(Uuid::now_v7());
     // Hashed in every case, so that an address in use takes as long as a new one.
     let password_hash = app.passwords.hash(password).await?;
@@ -251,40 +244,26 @@ fn checked(body: RegisterBody) -> Answered<(Registration, SecretString)> {
 #[utoipa::path(post, path = "/auth/login", operation_id = "login", tag = "auth", request_body = LoginBody,
     responses(
         (status = 200, description = "Signed in", body = SessionBody),
-        (status = 400, description = "Malformed", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "Malformed, `captcha_failed`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "`invalid_credentials`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 429, description = "`sign_in_blocked`, `rate_limited`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "`unavailable` or `overloaded`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`unavailable`, `overloaded` or `captcha_unavailable`", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn login(
     State(app): State<Shared>,
     Info(info): Info,
     JsonBody { value, .. }: JsonBody<LoginBody>,
 ) -> Answered<Json<SessionBody>> {
+    let captcha = app
+        .captcha
+        .check(value.captcha_token.as_deref(), info.address);
+    captcha.await?;
     let email = normalised_email(&value.email);
-    let store = &app.handles.store;
-    let account = store.keys().lookup_hash(UNIQUE_EMAIL, &email);
-    app.sign_ins.check(&account, info.address, Instant::now())?;
-
-    let owner = store.unique_owner(UNIQUE_EMAIL, &account).await?;
-    let stored = match owner {
-        Some(owner) => store.secret(owner, SECRET_PASSWORD).await?,
-        None => None,
-    };
-    let still_allowed = {
-        let (app, account, address) = (Shared::clone(&app), account.clone(), info.address);
-        move || app.sign_ins.check(&account, address, Instant::now())
-    };
-    let matches = app
-        .passwords
-        .verify(value.password, stored, still_allowed)
-        .await?;
-    let Some(owner) = owner.filter(|_| matches) else {
-        app.sign_ins.failed(&account, info.address, Instant::now());
-        return Err(Problem::new(Code::InvalidCredentials));
-    };
-    app.sign_ins.succeeded(&account);
-    let client_id = ClientId(owner);
+    let keys = app.handles.store.keys();
+    let account = keys.lookup_hash(UNIQUE_EMAIL, &email);
+    let check = owner_of(&app, &account, value.password);
+    let attempt = app.sign_ins.attempt(&account, info.address, check);
+    let client_id = attempt.await?;
     let client = signed_in_client(&app, client_id).await?;
     Ok(Json(SessionBody {
         access_token: app.tokens.issue(client_id, Utc::now()),
@@ -292,6 +271,21 @@ pub(crate) async fn login(
         refresh_token: None,
         client,
     }))
+}
+
+/// Whose account it is, if the password is the account's.
+async fn owner_of(app: &App, account: &str, password: SecretString) -> Answered<Tried<ClientId>> {
+    let store = &app.handles.store;
+    let owner = store.unique_owner(UNIQUE_EMAIL, account).await?;
+    let stored = match owner {
+        Some(owner) => store.secret(owner, SECRET_PASSWORD).await?,
+        None => None,
+    };
+    let matches = app.passwords.verify(password, stored, || Ok(())).await?;
+    Ok(match owner.filter(|_| matches) {
+        Some(owner) => Tried::Right(ClientId(owner)),
+        None => Tried::Wrong(Problem::new(Code::InvalidCredentials)),
+    })
 }
 
 /// A client who registered a moment ago may not have reached this node's read model yet.
