@@ -61,7 +61,7 @@ pub async fn run(what: Blocked, at: At<'_>, json: bool) -> anyhow::Result<Verdic
                 args.address
             );
             list.add(args.address, &args.reason, args.span).await?;
-            let network = network_of(args.address);
+            let network = shown(args.address);
             if json {
                 print_json(&json!({ "blocked": network }))?;
             } else {
@@ -70,7 +70,7 @@ pub async fn run(what: Blocked, at: At<'_>, json: bool) -> anyhow::Result<Verdic
         }
         Blocked::Remove(args) => {
             let removed = list.remove(args.address).await?;
-            let network = network_of(args.address);
+            let network = shown(args.address);
             if json {
                 print_json(&json!({ "removed": removed }))?;
             } else if removed {
@@ -111,6 +111,14 @@ async fn show(list: &BlockedList, json: bool) -> anyhow::Result<()> {
 
 fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// As `list` shows it.
+fn shown(address: IpAddr) -> String {
+    match network_of(address) {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(network) => format!("{network}/64"),
+    }
 }
 
 /// An address, or what `list` shows for one.
@@ -186,7 +194,8 @@ mod tests {
             "2001:db8::/64",
             "2001:db8::1",
         ] {
-            assert!(address(text).is_ok(), "{text}");
+            let listed = shown(address(text).unwrap());
+            assert!(address(&listed).is_ok(), "{listed}");
         }
         for text in [
             "",
