@@ -12,12 +12,14 @@ use uuid::Uuid;
 
 use crate::{
     auth::{
+        captcha::Captcha,
         ended::Ended,
         guard::SignInGuard,
         password::Passwords,
         token::{Identity, Tokens},
     },
     bounded::Bounded,
+    perimeter::Perimeter,
     problem::{Answered, Code, Problem},
     rate_limit::RateLimits,
     request::RequestInfo,
@@ -54,7 +56,9 @@ pub(crate) struct App {
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,
     pub(crate) ended: Arc<Ended>,
-    pub(crate) sign_ins: Arc<SignInGuard>,
+    pub(crate) sign_ins: SignInGuard,
+    pub(crate) captcha: Captcha,
+    pub(crate) perimeter: Perimeter,
     pub(crate) rate_limits: RateLimits,
     pub(crate) live: Live,
     /// By client.
@@ -88,8 +92,10 @@ impl App {
             tokens: Tokens::new(&config),
             passwords: Passwords::new(),
             ended: Ended::follow(handles.store.clone(), config.access_ttl),
-            sign_ins: Arc::new(SignInGuard::new(&config.limits)),
-            rate_limits: RateLimits::new(&config.limits),
+            sign_ins: SignInGuard::new(&config.limits, &handles.store),
+            captcha: Captcha::new(config.perimeter.captcha.as_ref()),
+            perimeter: Perimeter::new(&config, handles.blocked.clone()),
+            rate_limits: RateLimits::new(&config.limits, &handles.store),
             live: Live::new(handles.store.clone()),
             acknowledged: Bounded::new(REMEMBERED_MAX),
             owners: Bounded::new(REMEMBERED_MAX),

@@ -29,7 +29,9 @@ use tower_http::{
 use tracing::Instrument as _;
 
 use crate::{
+    absent,
     app::Shared,
+    perimeter::{self, Trapped},
     problem::{Code, Problem},
     rate_limit::{Caller, Class},
     request::RequestInfo,
@@ -61,6 +63,10 @@ pub(crate) fn surround(routes: Router, app: &Shared) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(app), limit))
         .layer(CompressionLayer::new().compress_when(compressed))
         .layer(cors(&app.handles.config.cors_origins))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(app),
+            perimeter::guard,
+        ))
         .layer(middleware::from_fn_with_state(Arc::clone(app), observe))
 }
 
@@ -107,20 +113,18 @@ fn cors(origins: &[String]) -> CorsLayer {
 async fn limit(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let class = class_of(request.method(), request.uri().path());
     let info = request.extensions().get::<Arc<RequestInfo>>();
-    let allowance = info.and_then(|info| {
-        let caller = match (&info.identity, class) {
-            (Ok(identity), Class::Orders | Class::Requests | Class::Free) => {
-                Caller::Client(identity.client_id)
-            }
-            (Ok(_), Class::Auth) | (Err(_), _) => Caller::of_address(info.address),
-        };
-        app.rate_limits.spend(class, caller, Instant::now())
-    });
-    let Some(allowance) = allowance else {
-        return next.run(request).await;
+    let info = info.expect("invariant: the outermost layer has named the request");
+    let caller = match (&info.identity, class) {
+        (Ok(identity), Class::Orders | Class::Requests | Class::Free) => {
+            Caller::Client(identity.client_id)
+        }
+        (Ok(_), Class::Auth | Class::Crm) | (Err(_), _) => Caller::of_address(info.address),
+    };
+    let Some(allowance) = app.rate_limits.spend(class, caller).await else {
+        return within(request, next).await;
     };
     let mut response = if allowance.allowed {
-        next.run(request).await
+        within(request, next).await
     } else {
         allowance.problem().into_response()
     };
@@ -128,12 +132,22 @@ async fn limit(State(app): State<Shared>, request: Request, next: Next) -> Respo
     response
 }
 
+/// The routes; a trap answers like any path that is none.
+async fn within(request: Request, next: Next) -> Response {
+    if request.extensions().get::<Trapped>().is_some() {
+        return absent().await.into_response();
+    }
+    next.run(request).await
+}
+
 fn class_of(method: &Method, path: &str) -> Class {
     let path = without_version(path);
     let under = |prefix: &str| path.starts_with(prefix);
     if under("/health") || under("/docs") || path == "/openapi.json" {
         Class::Free
-    } else if under("/auth/") {
+    } else if under("/crm/") || path == "/sso/impersonate" && method == Method::POST {
+        Class::Crm
+    } else if under("/auth/") || under("/sso/") || under("/staff/auth/") {
         Class::Auth
     } else if under("/trading/") && method != Method::GET && method != Method::HEAD {
         Class::Orders
@@ -278,6 +292,11 @@ mod tests {
         for (method, path, class) in [
             (Method::POST, "/auth/login", Class::Auth),
             (Method::POST, "/api/v1/auth/register", Class::Auth),
+            (Method::POST, "/staff/auth/login", Class::Auth),
+            (Method::GET, "/sso/consume", Class::Auth),
+            (Method::GET, "/sso/impersonate", Class::Auth),
+            (Method::POST, "/sso/impersonate", Class::Crm),
+            (Method::POST, "/api/v1/crm/users", Class::Crm),
             (Method::POST, "/api/v1/trading/order", Class::Orders),
             (Method::DELETE, "/trading/order/1", Class::Orders),
             (Method::GET, "/trading/orders", Class::Requests),

@@ -11,6 +11,7 @@ mod extract;
 mod layers;
 mod number;
 mod openapi;
+mod perimeter;
 mod problem;
 mod rate_limit;
 mod request;
@@ -23,7 +24,9 @@ mod text;
 use std::sync::Arc;
 
 use axum::Router;
-pub use config::{ApiConfig, Limits, Network};
+pub use config::{
+    ApiConfig, CaptchaConfig, LimitStore, Limits, Network, PerimeterConfig, SCANNERS,
+};
 pub use problem::{ErrorEntry, error_catalogue};
 pub use serve::{install_metrics, metrics_router, serve};
 pub use state::ApiState;
@@ -43,7 +46,7 @@ use crate::{
 /// Everything: the contract at the root and under `/api/v1`, `/health`, `/openapi.json`, `/docs`.
 pub fn router(state: ApiState) -> Router {
     let app: Shared = Arc::new(App::new(state));
-    let (routes, document) = contract().split_for_parts();
+    let (routes, document) = parts();
     let routes = routes.fallback(absent).with_state(Arc::clone(&app));
     let all = routes
         .clone()
@@ -55,7 +58,13 @@ pub fn router(state: ApiState) -> Router {
 /// The OpenAPI 3.1 document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    contract().split_for_parts().1
+    parts().1
+}
+
+fn parts() -> (Router<Shared>, utoipa::openapi::OpenApi) {
+    let (routes, mut document) = contract().split_for_parts();
+    openapi::describe_perimeter(&mut document);
+    (routes, document)
 }
 
 fn contract() -> OpenApiRouter<Shared> {

@@ -6,7 +6,7 @@ use daybook_domain::Instrument;
 use daybook_engine::Engine;
 use daybook_projections::Reads;
 use daybook_relay::{Candles, Hub, Interest};
-use daybook_store::Store;
+use daybook_store::{Store, perimeter::BlockedAddresses};
 use tokio::sync::watch;
 
 use crate::{config::ApiConfig, stream::sockets::Sockets};
@@ -31,6 +31,8 @@ pub struct ApiState {
     pub engine: watch::Receiver<Option<Engine>>,
     /// Instrument terms as the book has them (the seeds until it does).
     pub instruments: watch::Receiver<Vec<Arc<Instrument>>>,
+    /// Addresses that are refused whatever they ask for.
+    pub blocked: BlockedAddresses,
     /// Settings.
     pub config: Arc<ApiConfig>,
 }

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod leadership;
 mod notify;
 mod operator_requests;
+pub mod perimeter;
 mod read;
 pub mod recorded;
 mod rollovers;

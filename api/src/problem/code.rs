@@ -60,6 +60,8 @@ codes! {
         "The token of a mail's link is not one of ours, has expired, was used, or a newer one was asked for.";
     InvalidCode = 400 "invalid_code" "Wrong code"
         "The code of the authenticator, or the recovery code, is wrong or was used before.";
+    CaptchaFailed = 400 "captcha_failed" "Captcha failed"
+        "`captchaToken` is missing, or the captcha's provider does not vouch for it (any more).";
     Unauthenticated = 401 "unauthenticated" "Not signed in"
         "No access token was sent, or it is not one of ours.";
     TokenExpired = 401 "token_expired" "Access token expired"
@@ -80,6 +82,10 @@ codes! {
         "Live orders and funding need a verified address; the demo account trades at once.";
     OriginRefused = 403 "origin_refused" "Origin refused"
         "A page of another site asked for a WebSocket; `CORS_ORIGINS` names those that may.";
+    AddressBlocked = 403 "address_blocked" "Address blocked"
+        "Requests from this address are refused.";
+    UserAgentBlocked = 403 "user_agent_blocked" "Program refused"
+        "Requests of this program are refused.";
     NotFound = 404 "not_found" "Not found"
         "There is no such thing, or it is somebody else's.";
     MethodNotAllowed = 405 "method_not_allowed" "Method not allowed"
@@ -94,6 +100,8 @@ codes! {
         "There is no second factor to disable, or none was set up to verify.";
     PayloadTooLarge = 413 "payload_too_large" "Body too large"
         "A body has at most 64 KiB.";
+    UriTooLong = 414 "uri_too_long" "Address too long"
+        "Path and query have at most 8 KiB.";
     UnsupportedMediaType = 415 "unsupported_media_type" "Unsupported media type"
         "A body is sent as `application/json`.";
     InstrumentDisabled = 422 "instrument_disabled" "Instrument disabled"
@@ -148,12 +156,16 @@ codes! {
         "Too many failed sign-ins to this account or from this address; other routes go on working.";
     OrderRate = 429 "order_rate" "Too many orders"
         "The account has placed as many orders within a minute as it may; `Retry-After` says when to try again. Nothing was appended.";
+    HeadersTooLarge = 431 "headers_too_large" "Headers too large"
+        "The headers have at most 32 KiB.";
     Internal = 500 "internal" "Internal error"
         "Our fault, and logged under `requestId`. With an `Idempotency-Key` it is safe to ask again.";
     NoQuote = 503 "no_quote" "No quote yet"
         "No quote that the request needs has arrived since the start; nothing was appended.";
     Unavailable = 503 "unavailable" "Unavailable"
         "The database is away, or the answer took too long. With an `Idempotency-Key` it is safe to ask again.";
+    CaptchaUnavailable = 503 "captcha_unavailable" "Captcha unavailable"
+        "The captcha's provider does not answer: try again in a moment.";
     Overloaded = 503 "overloaded" "Overloaded"
         "More commands wait than can be taken in; nothing was appended.";
     ReadModelBehind = 503 "read_model_behind" "Read model behind"

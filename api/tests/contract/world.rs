@@ -15,7 +15,7 @@ use daybook_domain::{
 use daybook_engine::{Engine, EngineConfig};
 use daybook_projections::{Reads, Runners};
 use daybook_relay::{Candles, CandlesConfig, Hub, Interest};
-use daybook_store::{Leadership, Role, Store, testing::TestDatabase};
+use daybook_store::{Leadership, Role, Store, perimeter::BlockedAddresses, testing::TestDatabase};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::Service;
@@ -109,8 +109,10 @@ impl World {
         let (engines, engine) = watch::channel(world.engine.clone());
         let (instruments_sender, instruments) = watch::channel(seeds.clone());
         let interest = Interest::new(&seeds, None);
+        let blocked = BlockedAddresses::follow(&store).await;
         world.router = daybook_api::router(ApiState {
             store,
+            blocked: blocked.expect("the list is there"),
             reads,
             sockets: Sockets::start(&hub, &interest, SocketsConfig::default())
                 .expect("threads start"),

@@ -8,7 +8,7 @@ mod variables;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use daybook_api::{Limits, Network, SocketsConfig};
+use daybook_api::{Limits, Network, PerimeterConfig, SocketsConfig};
 use daybook_domain::{Decimal, Rules, Symbol};
 use daybook_engine::EngineConfig;
 use daybook_relay::FilterConfig;
@@ -167,6 +167,8 @@ pub struct ApiSettings {
     pub trusted_proxies: Vec<Network>,
     /// Rate limits.
     pub limits: Limits,
+    /// What stands before the routes.
+    pub perimeter: PerimeterConfig,
     /// How sockets are served.
     pub sockets: SocketsConfig,
     /// Demo money of a new client.

@@ -2,6 +2,7 @@
 
 mod house;
 mod market;
+mod perimeter;
 mod secret;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use daybook_api::{Limits, Network, SocketsConfig};
+use daybook_api::{Network, SocketsConfig};
 use daybook_domain::Decimal;
 use daybook_engine::EngineConfig;
 
@@ -31,7 +32,7 @@ pub fn config(environment: BTreeMap<String, String>) -> Result<Config, ConfigErr
     let database = database(&mut read);
     let market = market::in_use(&mut read);
     let engine = engine(&mut read, market.api_key.is_none());
-    let (api, advertise) = api(&mut read, listen);
+    let (api, advertise) = api(&mut read, listen, database.url.is_some());
     let secrets = secret::in_use(&mut read, database.url.is_some(), &data_dir);
     later(&mut read);
     log_from(&mut read);
@@ -121,7 +122,7 @@ fn engine(read: &mut Reader, simulated: bool) -> EngineConfig {
     }
 }
 
-fn api(read: &mut Reader, listen: SocketAddr) -> (ApiSettings, String) {
+fn api(read: &mut Reader, listen: SocketAddr, external: bool) -> (ApiSettings, String) {
     let app = url(read, "APP_URL", &["http", "https"]);
     let own = url(read, "API_URL", &["http", "https"]).or_else(|| app.clone());
     let mut cors_origins = read.list("CORS_ORIGINS");
@@ -142,7 +143,8 @@ fn api(read: &mut Reader, listen: SocketAddr) -> (ApiSettings, String) {
         live_requires_kyc: read.flag("LIVE_REQUIRES_KYC", false),
         cors_origins,
         trusted_proxies,
-        limits: limits(read),
+        limits: perimeter::limits(read, external),
+        perimeter: perimeter::in_use(read),
         sockets: sockets(read),
         demo_funds: read
             .parsed_with("DEMO_FUNDS", positive)
@@ -168,17 +170,6 @@ fn own_address(listen: SocketAddr) -> String {
     format!("http://{name}:{}", listen.port())
 }
 
-fn limits(read: &mut Reader) -> Limits {
-    Limits {
-        window: Duration::from_millis(read.at_least_one("RATE_LIMIT_WINDOW_MS", 60_000_u64)),
-        requests_max: read.limit("RATE_LIMIT_MAX", Some(100)),
-        auth_max: read.limit("RATE_LIMIT_AUTH_MAX", Some(10)),
-        orders_max: read.limit("RATE_LIMIT_ORDERS_MAX", Some(10)),
-        login_block_after: read.limit("LOGIN_BLOCK_AFTER", Some(5)),
-        login_block: Duration::from_secs(read.at_least_one("LOGIN_BLOCK_SEC", 900_u64)),
-    }
-}
-
 fn sockets(read: &mut Reader) -> SocketsConfig {
     let default = SocketsConfig::default();
     SocketsConfig {
@@ -202,7 +193,6 @@ fn later(read: &mut Reader) {
         "S3_ACCESS_KEY",
         "S3_SECRET_KEY",
         "MAIL_FROM",
-        "RECAPTCHA_SECRET",
     ] {
         let _ = read.text(name);
     }
@@ -210,14 +200,9 @@ fn later(read: &mut Reader) {
         "CRM_WEBHOOK_VOCABULARY",
         &[("crm", ()), ("site", ()), ("both", ())],
     );
-    for name in [
-        "WEBHOOK_ALLOW_PRIVATE",
-        "IMPERSONATION_CAN_WITHDRAW",
-        "HONEYPOT_BLOCK",
-    ] {
+    for name in ["WEBHOOK_ALLOW_PRIVATE", "IMPERSONATION_CAN_WITHDRAW"] {
         let _ = read.flag(name, false);
     }
-    let _ = read.limit("RATE_LIMIT_CRM_MAX", Some(100));
 }
 
 fn url(read: &mut Reader, name: &'static str, schemes: &[&str]) -> Option<String> {

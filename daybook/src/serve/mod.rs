@@ -13,7 +13,7 @@ use daybook_api::{ApiConfig, ApiState, Sockets};
 use daybook_domain::Instrument;
 use daybook_engine::Engine;
 use daybook_projections::Reads;
-use daybook_store::{Leadership, Store};
+use daybook_store::{Leadership, Store, perimeter::BlockedAddresses};
 use futures::FutureExt as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
@@ -77,6 +77,7 @@ async fn with_book(
     let sockets = sockets.context("starting the threads that write quotes")?;
     let state = ApiState {
         store: store.clone(),
+        blocked: BlockedAddresses::follow(&store).await?,
         reads: reads.clone(),
         hub: market.hub.clone(),
         sockets: sockets.clone(),
@@ -136,6 +137,7 @@ fn api_config(config: &Config) -> ApiConfig {
         cors_origins: settings.cors_origins.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
         limits: settings.limits.clone(),
+        perimeter: settings.perimeter.clone(),
         demo_funds: settings.demo_funds,
         leverage: settings.leverage,
         accounts_max: settings.accounts_max,

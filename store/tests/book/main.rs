@@ -10,6 +10,7 @@ mod interop;
 mod leading;
 mod operating;
 mod outages;
+mod perimeter;
 mod reading;
 mod refusing;
 mod sealing;

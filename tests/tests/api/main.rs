@@ -2,9 +2,11 @@
 
 mod auth;
 mod bad_input;
+mod captcha;
 mod closing;
 mod conventions;
 mod history;
+mod hygiene;
 mod idempotency;
 mod market;
 mod me;
@@ -13,6 +15,7 @@ mod operators;
 mod orders;
 mod pagination;
 mod pending;
+mod perimeter;
 mod positions;
 mod preview;
 mod private_channel;

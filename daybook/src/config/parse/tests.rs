@@ -1,5 +1,7 @@
 //! Configuration as a user writes it.
 
+mod perimeter;
+
 use std::{fs, path::Path};
 
 use daybook_domain::rules::SessionRule;
