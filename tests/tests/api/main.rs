@@ -1,5 +1,6 @@
 //! The HTTP and WebSocket contract, one file per resource, against the running program.
 
+mod attacks;
 mod auth;
 mod bad_input;
 mod captcha;
