@@ -6,6 +6,7 @@ mod audit;
 mod config;
 mod deals;
 mod instruments;
+mod mail;
 mod migrate;
 mod openapi;
 mod operator;
@@ -87,6 +88,9 @@ enum Command {
     /// Flags, limits, leverage and money of an account.
     #[command(subcommand)]
     Accounts(accounts::Accounts),
+    /// Mails kept in the data directory, where no mail server is configured.
+    #[command(subcommand)]
+    Mail(mail::Mail),
     /// A running server's quotes.
     #[command(subcommand)]
     Quotes(quotes::Quotes),
@@ -120,6 +124,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         | Command::Instruments(_)
         | Command::Deals(_)
         | Command::Accounts(_)
+        | Command::Mail(_)
         | Command::Quotes(_)
         | Command::Scenario(_)
         | Command::Bench(_)
@@ -131,6 +136,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Serve => serve::run(configured()?).await.map(|()| Verdict::Fine),
         Command::Config => config::run(&configured()?, json),
         Command::Openapi => openapi::run(),
+        Command::Mail(what) => mail::run(what, &configured()?, json),
         Command::Bench(args) => bench::run(args, json).await.map(|()| Verdict::Fine),
         Command::Quotes(what) => quotes::run(what, json).await,
         Command::Simulate(what) => simulate::run(what, json).await,
@@ -241,6 +247,8 @@ mod tests {
             "accounts controls 0193c0de-0000-7000-8000-000000000000 closeOnly=true",
             "accounts leverage 0193c0de-0000-7000-8000-000000000000 30",
             "accounts adjust 0193c0de-0000-7000-8000-000000000000 -25.50 --bucket demo",
+            "mail list --json",
+            "mail show 0193c0de-0000-7000-8000-000000000000 --json",
             "simulate feed --listen 127.0.0.1:0 --ticks a.csv b.csv --speed 2.5 --seed 7 --loop \
              --max-gap-ms 100 --control",
             "quotes watch EURUSD XAUUSD --url http://127.0.0.1:8080 --count 3 --json",
@@ -267,6 +275,8 @@ mod tests {
             "instruments set EURUSD spreadMarkup",
             "deals bust 0193c0de-0000-7000-8000-000000000000",
             "deals reprice 0193c0de-0000-7000-8000-000000000000 --price 0 --reason x",
+            "mail show",
+            "mail show newest",
             "quotes watch",
         ] {
             let words = std::iter::once("daybook").chain(line.split_whitespace());

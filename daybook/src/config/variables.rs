@@ -157,8 +157,8 @@ pub const VARIABLES: &[Variable] = &[
     later(plain("S3_BUCKET", "", "documents")),
     later(secret("S3_ACCESS_KEY", "", "documents")),
     later(secret("S3_SECRET_KEY", "", "documents")),
-    later(secret("SMTP_URL", "kept in the data directory", "mail")),
-    later(plain("MAIL_FROM", "", "sender of mails")),
+    secret("SMTP_URL", "kept in the data directory", "mail server: smtp://user:password@host:587 or smtps://…"),
+    plain("MAIL_FROM", "Daybook <no-reply@localhost>", "sender of mails"),
     later(secret("RECAPTCHA_SECRET", "not asked", "checks captchas")),
     later(plain("IMPERSONATION_CAN_WITHDRAW", "false", "an impersonated session may withdraw")),
 
