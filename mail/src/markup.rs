@@ -1,6 +1,6 @@
 //! From a template and values to a mail's subject, text and HTML.
 //!
-//! A template is lines of text: the subject first, then blocks apart by empty lines. `-> Label: URL`
+//! A template is lines of text: the subject first, then blocks apart by empty lines. `-> Label: …`
 //! is a button, lines of `= Label: value` are a table of facts, `~ …` is small print, the rest are
 //! paragraphs. Text and HTML come from the same blocks and cannot say different things.
 //!

@@ -193,3 +193,26 @@ async fn a_mail_that_was_under_way_when_its_node_died_is_sent_after_its_claim() 
         .await;
     outbox.stop().await;
 }
+
+/// A server without TLS gets nothing where TLS was asked for.
+#[tokio::test]
+async fn a_mail_for_a_secure_server_goes_to_no_other() {
+    let Some(mut sink) = Sink::start(&[]).await else {
+        return;
+    };
+    let port = sink.port;
+    for url in [
+        format!("smtps://127.0.0.1:{port}"),
+        format!("smtp://127.0.0.1:{port}?tls=required"),
+    ] {
+        let world = World::start().await.with_server(&url);
+        let outbox = world.outbox();
+        world.person().await;
+        let failed = |row: &crate::world::Row| row.attempts > 1 && row.last_error.is_some();
+        let rows = world.rows_when(|rows| rows.iter().any(failed)).await;
+        assert!(!rows[0].sent && !rows[0].given_up, "{url}: {rows:?}");
+        println!("{url}: {:?}", rows[0].last_error);
+        outbox.stop().await;
+    }
+    assert!(sink.is_silent().await);
+}

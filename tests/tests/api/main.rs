@@ -6,6 +6,7 @@ mod closing;
 mod conventions;
 mod history;
 mod idempotency;
+mod mail;
 mod market;
 mod me;
 mod netting;
