@@ -7,6 +7,7 @@ use daybook_domain::{
     AccountId, ClientId, Currency, Instrument, Market, Symbol, account::AccountKind,
 };
 use daybook_engine::{Engine, Origin};
+use daybook_mail::Links;
 use daybook_projections::AccountRow;
 use uuid::Uuid;
 
@@ -54,6 +55,7 @@ pub(crate) struct Acknowledged {
 pub(crate) struct App {
     pub(crate) handles: ApiState,
     pub(crate) tokens: Tokens,
+    pub(crate) links: Links,
     pub(crate) passwords: Passwords,
     pub(crate) ended: Arc<Ended>,
     pub(crate) sign_ins: SignInGuard,
@@ -90,6 +92,10 @@ impl App {
         let config = Arc::clone(&handles.config);
         Self {
             tokens: Tokens::new(&config),
+            links: Links::new(
+                &config.access_secret,
+                config.access_secret_previous.as_ref(),
+            ),
             passwords: Passwords::new(),
             ended: Ended::follow(handles.store.clone(), config.access_ttl),
             sign_ins: SignInGuard::new(&config.limits, &handles.store),

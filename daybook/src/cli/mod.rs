@@ -7,6 +7,7 @@ mod blocked;
 mod config;
 mod deals;
 mod instruments;
+mod mail;
 mod migrate;
 mod openapi;
 mod operator;
@@ -91,6 +92,9 @@ enum Command {
     /// Addresses that are refused whatever they ask for.
     #[command(subcommand)]
     Blocked(blocked::Blocked),
+    /// Mails kept in the data directory, where no mail server is configured.
+    #[command(subcommand)]
+    Mail(mail::Mail),
     /// A running server's quotes.
     #[command(subcommand)]
     Quotes(quotes::Quotes),
@@ -125,6 +129,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         | Command::Deals(_)
         | Command::Accounts(_)
         | Command::Blocked(_)
+        | Command::Mail(_)
         | Command::Quotes(_)
         | Command::Scenario(_)
         | Command::Bench(_)
@@ -136,6 +141,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Serve => serve::run(configured()?).await.map(|()| Verdict::Fine),
         Command::Config => config::run(&configured()?, json),
         Command::Openapi => openapi::run(),
+        Command::Mail(what) => mail::run(what, &configured()?, json),
         Command::Bench(args) => bench::run(args, json).await.map(|()| Verdict::Fine),
         Command::Quotes(what) => quotes::run(what, json).await,
         Command::Simulate(what) => simulate::run(what, json).await,
@@ -252,6 +258,8 @@ mod tests {
             "blocked list --json",
             "blocked add 203.0.113.9 --for 1h --reason probing",
             "blocked remove 2001:db8::/64",
+            "mail list --json",
+            "mail show 0193c0de-0000-7000-8000-000000000000 --json",
             "simulate feed --listen 127.0.0.1:0 --ticks a.csv b.csv --speed 2.5 --seed 7 --loop \
              --max-gap-ms 100 --control",
             "quotes watch EURUSD XAUUSD --url http://127.0.0.1:8080 --count 3 --json",
@@ -278,6 +286,8 @@ mod tests {
             "instruments set EURUSD spreadMarkup",
             "deals bust 0193c0de-0000-7000-8000-000000000000",
             "deals reprice 0193c0de-0000-7000-8000-000000000000 --price 0 --reason x",
+            "mail show",
+            "mail show newest",
             "quotes watch",
             "blocked add",
             "blocked add 203.0.113.0/24",

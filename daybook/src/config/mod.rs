@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use daybook_api::{Limits, Network, PerimeterConfig, SocketsConfig};
 use daybook_domain::{Decimal, Rules, Symbol};
 use daybook_engine::EngineConfig;
+use daybook_mail::{Sender, SmtpUrl};
 use daybook_relay::FilterConfig;
 use daybook_store::MasterKey;
 use secrecy::SecretString;
@@ -38,6 +39,8 @@ pub struct Config {
     pub engine: EngineConfig,
     /// Public addresses, limits, funds.
     pub api: ApiSettings,
+    /// Mail.
+    pub mail: MailSettings,
     /// Secrets in use.
     pub secrets: Secrets,
     /// Variables that look like ours and are none.
@@ -177,6 +180,17 @@ pub struct ApiSettings {
     pub leverage: u32,
     /// Accounts that a client may have.
     pub accounts_max: usize,
+}
+
+/// Mail.
+#[derive(Debug)]
+pub struct MailSettings {
+    /// The mail server; none: mails are kept in the data directory.
+    pub smtp: Option<SmtpUrl>,
+    /// Who mails are from.
+    pub from: Sender,
+    /// Public address of the site, for links.
+    pub app_url: String,
 }
 
 /// The secrets in use. Those of later parts are read, checked and generated, and not kept here.

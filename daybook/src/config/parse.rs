@@ -1,6 +1,7 @@
 //! From variables to the typed configuration.
 
 mod house;
+mod mail;
 mod market;
 mod perimeter;
 mod secret;
@@ -33,6 +34,7 @@ pub fn config(environment: BTreeMap<String, String>) -> Result<Config, ConfigErr
     let market = market::in_use(&mut read);
     let engine = engine(&mut read, market.api_key.is_none());
     let (api, advertise) = api(&mut read, listen, database.url.is_some());
+    let mail = mail::in_use(&mut read, listen);
     let secrets = secret::in_use(&mut read, database.url.is_some(), &data_dir);
     later(&mut read);
     log_from(&mut read);
@@ -45,6 +47,7 @@ pub fn config(environment: BTreeMap<String, String>) -> Result<Config, ConfigErr
         market,
         engine,
         api,
+        mail,
         secrets,
         mistyped,
     });
@@ -185,14 +188,12 @@ fn later(read: &mut Reader) {
     for name in ["CRM_BASE_URL", "S3_ENDPOINT"] {
         let _ = url(read, name, &["http", "https"]);
     }
-    let _ = url(read, "SMTP_URL", &["smtp", "smtps"]);
     for name in [
         "CRM_WEBHOOK_PATH",
         "CRM_API_TOKEN",
         "S3_BUCKET",
         "S3_ACCESS_KEY",
         "S3_SECRET_KEY",
-        "MAIL_FROM",
     ] {
         let _ = read.text(name);
     }

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use daybook_api::{ApiConfig, ApiState, Sockets};
 use daybook_domain::Instrument;
 use daybook_engine::Engine;
+use daybook_mail::{OutboxConfig, Pace};
 use daybook_projections::Reads;
 use daybook_store::{Leadership, Store, perimeter::BlockedAddresses};
 use futures::FutureExt as _;
@@ -89,7 +90,14 @@ async fn with_book(
     };
     let api = Served::start(listener, daybook_api::router(state));
     let leadership = Leadership::start(store.clone(), config.advertise.clone());
-    let mut node = Node::new(store.clone(), reads, config.engine.clone(), engine, known);
+    let mut node = Node::new(
+        store.clone(),
+        reads,
+        config.engine.clone(),
+        outbox_config(config),
+        engine,
+        known,
+    );
 
     let url = local_url(config.listen);
     let mut roles = leadership.role.clone();
@@ -146,6 +154,19 @@ fn api_config(config: &Config) -> ApiConfig {
     }
 }
 
+fn outbox_config(config: &Config) -> OutboxConfig {
+    let settings = &config.mail;
+    OutboxConfig {
+        smtp: settings.smtp.clone(),
+        from: settings.from.clone(),
+        app_url: settings.app_url.clone(),
+        data_dir: config.data_dir.clone(),
+        access_secret: config.secrets.access.clone(),
+        access_secret_previous: config.secrets.access_previous.clone(),
+        pace: Pace::default(),
+    }
+}
+
 /// An HTTP server in a task of its own.
 struct Served {
     shutdown: oneshot::Sender<()>,
@@ -195,7 +216,7 @@ async fn serve_metrics(
 }
 
 /// What a browser on this machine opens.
-fn local_url(listen: SocketAddr) -> String {
+pub fn local_url(listen: SocketAddr) -> String {
     if listen.ip().is_unspecified() {
         format!("http://127.0.0.1:{}", listen.port())
     } else {

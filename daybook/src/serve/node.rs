@@ -1,11 +1,14 @@
-//! This node's part: standby or leader. The leader runs the engine and the projections.
+//! This node's part: standby or leader. The leader runs the engine, the projections and
+//! the outbox of mails.
 
 use std::{sync::Arc, time::Duration};
 
 use daybook_domain::Instrument;
 use daybook_engine::{Engine, EngineConfig, EngineError};
+use daybook_mail::{Outbox, OutboxConfig};
 use daybook_projections::{Reads, Runners};
 use daybook_store::{Role, Store, Writer};
+use futures::future::OptionFuture;
 use tokio::sync::watch;
 
 /// Pause before the engine's start is tried again, while the database is away.
@@ -16,9 +19,11 @@ pub struct Node {
     store: Store,
     reads: Reads,
     config: EngineConfig,
+    mail: OutboxConfig,
     engine: watch::Sender<Option<Engine>>,
     instruments: watch::Sender<Vec<Arc<Instrument>>>,
     runners: Option<Runners>,
+    outbox: Option<Outbox>,
 }
 
 impl Node {
@@ -26,6 +31,7 @@ impl Node {
         store: Store,
         reads: Reads,
         config: EngineConfig,
+        mail: OutboxConfig,
         engine: watch::Sender<Option<Engine>>,
         instruments: watch::Sender<Vec<Arc<Instrument>>>,
     ) -> Self {
@@ -33,9 +39,11 @@ impl Node {
             store,
             reads,
             config,
+            mail,
             engine,
             instruments,
             runners: None,
+            outbox: None,
         }
     }
 
@@ -94,20 +102,22 @@ impl Node {
             self.instruments.clone(),
         ));
         self.runners = Some(Runners::start(self.store.clone(), &self.reads));
+        let outbox = Outbox::start(&self.store, &self.mail);
+        self.outbox = Some(outbox.map_err(|problem| anyhow::anyhow!("SMTP_URL: {problem}"))?);
         self.engine.send_replace(Some(engine));
         Ok(())
     }
 
-    /// Ends the engine in order, then the projections.
+    /// Ends the engine in order, then what reads the book.
     pub async fn stop(mut self) {
         // Requests that still arrive are told that this node does not lead.
         let engine = self.engine.send_replace(None);
         if let Some(engine) = engine {
             engine.shutdown().await;
         }
-        if let Some(runners) = self.runners.take() {
-            runners.stop().await;
-        }
+        let runners = self.runners.take().map(Runners::stop);
+        let outbox = self.outbox.take().map(Outbox::stop);
+        tokio::join!(OptionFuture::from(runners), OptionFuture::from(outbox));
     }
 }
 

@@ -9,6 +9,7 @@ mod conventions;
 mod history;
 mod hygiene;
 mod idempotency;
+mod mail;
 mod market;
 mod me;
 mod netting;

@@ -2,6 +2,7 @@
 
 use axum::{extract::State, http::StatusCode};
 use daybook_domain::{Client, ClientCommand, ClientRejection};
+use daybook_mail::PasswordReset;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -54,7 +55,7 @@ pub(crate) async fn reset(
     Info(info): Info,
     JsonBody { value, .. }: JsonBody<ResetBody>,
 ) -> Answered<StatusCode> {
-    let (client_id, number) = link::reset_password(&app, &value.token)?;
+    let PasswordReset { client_id, number } = link::reset_password(&app, &value.token)?;
     let invalid = |_| Problem::new(Code::InvalidToken);
     let act = Act::of(&app, &info, client_id).await.map_err(invalid)?;
     let client = act.state().await?;
