@@ -32,7 +32,7 @@ async fn identifiers(victim: &Trader) -> Vec<String> {
     let texts = [
         &opened["orderId"],
         &opened["positionId"],
-        &opened["dealId"],
+        &opened["execution"]["dealId"],
         &resting["orderId"],
         &sessions[0]["sessionId"],
     ];

@@ -9,6 +9,7 @@ mod conventions;
 mod history;
 mod hygiene;
 mod idempotency;
+mod links;
 mod mail;
 mod market;
 mod me;
