@@ -34,5 +34,6 @@ pub use operator::{OperatorCommand, OperatorOutcome};
 pub use request::{
     Answer, ClientRequest, Correction, CorrectionRequest, IdempotencyRequest, NewAccount,
     OpenAccountRequest, Origin, Outcome, RegisterRequest, Render, RenderClient, Reply, Request,
+    StaffRequest,
 };
 pub use shared::STATE_VERSION;

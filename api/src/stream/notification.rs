@@ -77,6 +77,16 @@ fn told(event: &AccountEvent, currency: Currency) -> Option<(&'static str, Value
         AccountEvent::ControlsChanged { .. } => ("controls_changed", json!({})),
         AccountEvent::AccountOpened { .. }
         | AccountEvent::FundsAdjusted { .. }
+        | AccountEvent::DepositRequested { .. }
+        | AccountEvent::DepositApproved { .. }
+        | AccountEvent::DepositCompleted { .. }
+        | AccountEvent::DepositRejected { .. }
+        | AccountEvent::DepositCancelled { .. }
+        | AccountEvent::WithdrawalRequested { .. }
+        | AccountEvent::WithdrawalApproved { .. }
+        | AccountEvent::WithdrawalCompleted { .. }
+        | AccountEvent::WithdrawalRejected { .. }
+        | AccountEvent::WithdrawalCancelled { .. }
         | AccountEvent::OrderPlaced { .. }
         | AccountEvent::OrderRejected { .. }
         | AccountEvent::OrderModified { .. }
