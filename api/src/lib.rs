@@ -35,7 +35,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::{
     app::{App, Shared},
     problem::{Code, Problem},
-    routes::{accounts, health, market, trading, user},
+    routes::{accounts, funding, health, market, trading, user},
     stream::{private, quotes},
 };
 
@@ -81,6 +81,10 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(trading::history::list))
         .routes(routes!(trading::history::execution))
         .routes(routes!(trading::statement::statement))
+        .routes(routes!(funding::deposit))
+        .routes(routes!(funding::withdrawal))
+        .routes(routes!(funding::cancel))
+        .routes(routes!(funding::history))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
 }

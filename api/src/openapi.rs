@@ -25,6 +25,7 @@ use utoipa::{
         (name = "me", description = "The client"),
         (name = "market", description = "Instruments, quotes, candles; public"),
         (name = "trading", description = "Accounts, orders, positions, deals"),
+        (name = "funding", description = "Deposits and withdrawals"),
         (name = "operations", description = "Health"),
     ),
     modifiers(&Surroundings),

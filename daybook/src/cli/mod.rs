@@ -5,6 +5,7 @@ mod assign;
 mod audit;
 mod config;
 mod deals;
+mod funding;
 mod instruments;
 mod migrate;
 mod openapi;
@@ -87,6 +88,9 @@ enum Command {
     /// Flags, limits, leverage and money of an account.
     #[command(subcommand)]
     Accounts(accounts::Accounts),
+    /// Deposits and withdrawals, and decisions about them.
+    #[command(subcommand)]
+    Funding(funding::Funding),
     /// A running server's quotes.
     #[command(subcommand)]
     Quotes(quotes::Quotes),
@@ -120,6 +124,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         | Command::Instruments(_)
         | Command::Deals(_)
         | Command::Accounts(_)
+        | Command::Funding(_)
         | Command::Quotes(_)
         | Command::Scenario(_)
         | Command::Bench(_)
@@ -147,6 +152,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Deals(what) => with_database(async |at| deals::run(what, at, json).await).await,
         Command::Accounts(what) => {
             with_database(async |at| accounts::run(what, at, json).await).await
+        }
+        Command::Funding(what) => {
+            with_database(async |at| funding::run(what, at, json).await).await
         }
     }
 }
@@ -241,6 +249,11 @@ mod tests {
             "accounts controls 0193c0de-0000-7000-8000-000000000000 closeOnly=true",
             "accounts leverage 0193c0de-0000-7000-8000-000000000000 30",
             "accounts adjust 0193c0de-0000-7000-8000-000000000000 -25.50 --bucket demo",
+            "funding list",
+            "funding list --all --limit 200 --json",
+            "funding approve 0193c0de-0000-7000-8000-000000000000",
+            "funding complete 0193c0de-0000-7000-8000-000000000000 --reference TX-4711",
+            "funding reject 0193c0de-0000-7000-8000-000000000000 --reason wrong --json",
             "simulate feed --listen 127.0.0.1:0 --ticks a.csv b.csv --speed 2.5 --seed 7 --loop \
              --max-gap-ms 100 --control",
             "quotes watch EURUSD XAUUSD --url http://127.0.0.1:8080 --count 3 --json",
@@ -268,6 +281,8 @@ mod tests {
             "deals bust 0193c0de-0000-7000-8000-000000000000",
             "deals reprice 0193c0de-0000-7000-8000-000000000000 --price 0 --reason x",
             "quotes watch",
+            "funding complete",
+            "funding list --all --account 0193c0de-0000-7000-8000-000000000000",
         ] {
             let words = std::iter::once("daybook").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "{line}");

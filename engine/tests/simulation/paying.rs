@@ -9,7 +9,7 @@ use crate::dice::Dice;
 /// Something about a request that is open, or a new one.
 pub fn asked(dice: &mut Dice, account: &Account, currency: Currency) -> AccountCommand {
     let open = &account.funding;
-    if open.is_empty() || dice.happens(45) {
+    if open.is_empty() || dice.happens(55) {
         return new(dice, currency);
     }
     let request_id = if dice.once_in(12) {

@@ -128,8 +128,7 @@ fn moved((before, after): (&Account, &Account), real: Decimal, held: Decimal) {
 /// No more is held than was withdrawable: free real money, and no margin of anything open.
 fn covered(scene: &Scene<'_>, before: &Account, amount: Decimal) {
     let equity = sums::equity(before, scene.market, scene.rules);
-    let equity =
-        equity.expect("law broken: funding: a withdrawal from an account of no known worth");
+    let equity = equity.expect("law broken: withdrawable: from an account of no known worth");
     let funds = &before.funds;
     let free = equity - funds.held - sums::used_margin(before);
     let most = (funds.real - funds.held).min(free - funds.bonus);
