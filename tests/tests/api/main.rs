@@ -4,6 +4,7 @@ mod auth;
 mod bad_input;
 mod closing;
 mod conventions;
+mod funding;
 mod history;
 mod idempotency;
 mod market;
