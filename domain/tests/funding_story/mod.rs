@@ -12,9 +12,7 @@ pub(super) fn meaning(event: &AccountEvent) -> &'static str {
     let (_, step) = event.funding().expect("an event about a request");
     let is_deposit = event.event_type().starts_with("Deposit");
     match step {
-        FundingStep::Requested(FundingKind::Deposit, ..) => {
-            "The client asked for money to come in."
-        }
+        FundingStep::Requested { .. } if is_deposit => "The client asked for money to come in.",
         FundingStep::Requested { .. } => {
             "The client asked for money to go out; it is held from now on."
         }
