@@ -39,7 +39,7 @@ use crate::{
     app::{App, Shared},
     auth::routes as sign_in,
     problem::{Code, Problem},
-    routes::{accounts, health, market, sessions, trading, user},
+    routes::{accounts, funding, health, market, sessions, trading, user},
     stream::{private, quotes},
 };
 
@@ -104,6 +104,10 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(trading::history::list))
         .routes(routes!(trading::history::execution))
         .routes(routes!(trading::statement::statement))
+        .routes(routes!(funding::deposit))
+        .routes(routes!(funding::withdrawal))
+        .routes(routes!(funding::cancel))
+        .routes(routes!(funding::history))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
 }

@@ -27,6 +27,7 @@ const PROBLEM: &str = "application/problem+json";
         (name = "me", description = "The client"),
         (name = "market", description = "Instruments, quotes, candles; public"),
         (name = "trading", description = "Accounts, orders, positions, deals"),
+        (name = "funding", description = "Deposits and withdrawals"),
         (name = "operations", description = "Health"),
     ),
     modifiers(&Surroundings),

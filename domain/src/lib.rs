@@ -31,7 +31,7 @@ pub type Timestamp = chrono::DateTime<chrono::Utc>;
 
 pub use account::{Account, AccountCommand, AccountEvent, AccountRejection};
 pub use client::{Client, ClientCommand, ClientEvent, ClientRejection};
-pub use id::{AccountId, ClientId, DealId, DocumentId, OrderId, PositionId, SessionId};
+pub use id::{AccountId, ClientId, DealId, DocumentId, FundingId, OrderId, PositionId, SessionId};
 pub use instrument::Instrument;
 pub use market::Market;
 pub use money::{Currency, Money};

@@ -35,6 +35,6 @@ pub use operator::{OperatorCommand, OperatorOutcome};
 pub use request::{
     Answer, ClientRequest, Correction, CorrectionRequest, IdempotencyRequest, NewAccount,
     OpenAccountRequest, Origin, Outcome, PersonReply, PersonRequest, RegisterRequest, Render,
-    RenderClient, Reply, Request,
+    RenderClient, Reply, Request, StaffRequest,
 };
 pub use shared::STATE_VERSION;

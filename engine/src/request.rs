@@ -145,6 +145,20 @@ pub struct OpenAccountRequest {
     pub render: Render,
 }
 
+/// Staff ask something of an account, whoever owns it.
+pub struct StaffRequest {
+    /// The account.
+    pub account_id: AccountId,
+    /// What is asked.
+    pub command: AccountCommand,
+    /// Who, why, from where.
+    pub origin: Origin,
+    /// The key of the answer, if the caller gave one.
+    pub idempotency: Option<IdempotencyRequest>,
+    /// Renders the answer.
+    pub render: Render,
+}
+
 /// What is corrected about a deal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Correction {

@@ -14,6 +14,7 @@ pub mod client;
 pub mod feed;
 pub mod launch;
 pub mod load;
+pub mod mailbox;
 pub mod proxy;
 pub mod python;
 pub mod simulator;

@@ -49,7 +49,7 @@ codes! {
     InvalidTerms = 400 "invalid_terms" "Invalid account terms"
         "The account cannot be opened on these terms.";
     InsufficientFunds = 400 "insufficient_funds" "Insufficient funds"
-        "The bucket does not hold the amount; nothing was appended.";
+        "A withdrawal, its completion or a debit is more than what is there; the problem has `error`, `required` and `available` too. Nothing was appended.";
     UnknownSymbol = 400 "unknown_symbol" "Unknown symbol"
         "There is no such instrument. `GET /market/symbols` lists them.";
     WeakPassword = 400 "weak_password" "Weak password"
@@ -98,6 +98,8 @@ codes! {
         "A second factor is on already; disable it first.";
     TwoFactorOff = 409 "two_factor_off" "Second factor is off"
         "There is no second factor to disable, or none was set up to verify.";
+    FundingNotOpen = 409 "funding_not_open" "Request not open"
+        "The deposit or withdrawal has ended, or has come too far for what was asked.";
     PayloadTooLarge = 413 "payload_too_large" "Body too large"
         "A body has at most 64 KiB.";
     UriTooLong = 414 "uri_too_long" "Address too long"
@@ -142,6 +144,12 @@ codes! {
         "The position has been closed already.";
     OrderNotWorking = 422 "order_not_working" "Order not working"
         "The order has been filled, cancelled, rejected or has expired.";
+    DemoAccount = 422 "demo_account" "Demo account"
+        "Money comes to live accounts and leaves them; a demo account has neither deposits nor withdrawals.";
+    CurrencyMismatch = 422 "currency_mismatch" "Other currency"
+        "Deposits and withdrawals are in the account's currency.";
+    TooManyFundingRequests = 422 "too_many_funding_requests" "Too many requests open"
+        "The account has as many deposits and withdrawals requested or approved as it may.";
     TooManyAccounts = 422 "too_many_accounts" "Too many accounts"
         "The client has as many accounts as it may.";
     TooManyDocuments = 422 "too_many_documents" "Too many documents"

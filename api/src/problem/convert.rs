@@ -41,7 +41,17 @@ impl From<&AccountRejection> for Problem {
             R::PositionNotOpen(_) => Code::PositionNotOpen,
             R::OrderNotWorking(_) => Code::OrderNotWorking,
             R::InvalidTerms(_) => Code::InvalidTerms,
-            R::InsufficientFunds { .. } => Code::InsufficientFunds,
+            R::InsufficientFunds {
+                required,
+                available,
+            } => {
+                let problem = Self::with_detail(Code::InsufficientFunds, rejection.to_string());
+                return problem.short_of(required.amount, available.amount);
+            }
+            R::DemoAccount => Code::DemoAccount,
+            R::CurrencyMismatch { .. } => Code::CurrencyMismatch,
+            R::FundingNotOpen(_) => Code::FundingNotOpen,
+            R::TooManyFundingRequests(_) => Code::TooManyFundingRequests,
             R::InvalidAmount(_) => Code::InvalidAmount,
             R::Overflow => Code::Overflow,
         };

@@ -1,6 +1,7 @@
 //! The routes, by resource.
 
 pub(crate) mod accounts;
+pub(crate) mod funding;
 pub(crate) mod health;
 pub(crate) mod market;
 pub(crate) mod sessions;

@@ -6,6 +6,7 @@ mod audit;
 mod blocked;
 mod config;
 mod deals;
+mod funding;
 mod instruments;
 mod mail;
 mod migrate;
@@ -95,6 +96,9 @@ enum Command {
     /// Mails kept in the data directory, where no mail server is configured.
     #[command(subcommand)]
     Mail(mail::Mail),
+    /// Deposits and withdrawals, and decisions about them.
+    #[command(subcommand)]
+    Funding(funding::Funding),
     /// A running server's quotes.
     #[command(subcommand)]
     Quotes(quotes::Quotes),
@@ -130,6 +134,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         | Command::Accounts(_)
         | Command::Blocked(_)
         | Command::Mail(_)
+        | Command::Funding(_)
         | Command::Quotes(_)
         | Command::Scenario(_)
         | Command::Bench(_)
@@ -161,6 +166,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         }
         Command::Blocked(what) => {
             with_database(async |at| blocked::run(what, at, json).await).await
+        }
+        Command::Funding(what) => {
+            with_database(async |at| funding::run(what, at, json).await).await
         }
     }
 }
@@ -260,6 +268,11 @@ mod tests {
             "blocked remove 2001:db8::/64",
             "mail list --json",
             "mail show 0193c0de-0000-7000-8000-000000000000 --json",
+            "funding list",
+            "funding list --all --limit 200 --json",
+            "funding approve 0193c0de-0000-7000-8000-000000000000",
+            "funding complete 0193c0de-0000-7000-8000-000000000000 --reference TX-4711",
+            "funding reject 0193c0de-0000-7000-8000-000000000000 --reason wrong --json",
             "simulate feed --listen 127.0.0.1:0 --ticks a.csv b.csv --speed 2.5 --seed 7 --loop \
              --max-gap-ms 100 --control",
             "quotes watch EURUSD XAUUSD --url http://127.0.0.1:8080 --count 3 --json",
@@ -292,6 +305,8 @@ mod tests {
             "blocked add",
             "blocked add 203.0.113.0/24",
             "blocked add 203.0.113.9 --for ever",
+            "funding complete",
+            "funding list --all --account 0193c0de-0000-7000-8000-000000000000",
         ] {
             let words = std::iter::once("daybook").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "{line}");

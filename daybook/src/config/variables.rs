@@ -93,6 +93,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("DAYBOOK_MAX_QUOTE_AGE_MS", "10000", "oldest quote that may be traded on; off: any age"),
     plain("DAYBOOK_ORDERS_MAX", "500", "working orders an account may have"),
     plain("DAYBOOK_POSITIONS_MAX", "500", "open positions an account may have"),
+    plain("DAYBOOK_FUNDING_MAX", "100", "deposits and withdrawals an account may have open at once"),
     plain("DAYBOOK_TRADING_STATE", "active", "the whole house: active | reducing | halted"),
     plain("DAYBOOK_ORDERS_PER_MINUTE", "off", "orders that an account may place in a minute; 0 or off: any number"),
     plain("DAYBOOK_CONFIRM_TRIGGERS", "false", "a level triggers once two quotes in a row touch it"),

@@ -1,8 +1,8 @@
 //! What an operator's command line may hand to the writer, and what it is told.
 
 use daybook_domain::{
-    AccountId, DealId, Decimal, Symbol,
-    account::{Bucket, Controls},
+    AccountId, DealId, Decimal, FundingId, Symbol,
+    account::{Bucket, Controls, FundingVerdict},
     instrument::InstrumentChange,
 };
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,19 @@ pub enum OperatorCommand {
         amount: Decimal,
         /// For people.
         notes: Option<String>,
+    },
+    /// Decide about a deposit or withdrawal.
+    DecideFunding {
+        /// Whose.
+        account_id: AccountId,
+        /// The request.
+        request_id: FundingId,
+        /// What.
+        verdict: FundingVerdict,
+        /// Why, for people.
+        reason: Option<String>,
+        /// The payment's name elsewhere.
+        reference: Option<String>,
     },
 }
 

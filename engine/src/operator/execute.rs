@@ -8,11 +8,11 @@ use daybook_store::{IdempotencyRow, OperatorRequest};
 
 use super::{OperatorCommand, OperatorOutcome};
 use crate::{
-    deals,
     engine::Engine,
     error::EngineError,
     request::{
-        Answer, Correction, CorrectionRequest, IdempotencyRequest, Origin, Outcome, Render, Request,
+        Answer, Correction, CorrectionRequest, IdempotencyRequest, Origin, Outcome, Render,
+        StaffRequest,
     },
     shard::stored_answer,
     shared::json,
@@ -64,16 +64,14 @@ pub(super) async fn execute(
         }
         Asked::Correction(correction) => engine.correct(correction).await?,
         Asked::Account(account_id, command) => {
-            let client_id = deals::owner(engine.store(), account_id).await?;
-            let request = Request {
-                client_id,
+            let request = StaffRequest {
                 account_id,
                 command,
                 origin: origin(request),
                 idempotency: Some(key_of(request)),
                 render: render(),
             };
-            engine.execute(request).await?
+            engine.execute_for_staff(request).await?
         }
     };
     Ok(with_position(reply.body, reply.position))
@@ -128,6 +126,22 @@ fn asked(request: &OperatorRequest, command: OperatorCommand) -> Asked {
                 bucket,
                 amount,
                 notes,
+                by,
+            },
+        ),
+        OperatorCommand::DecideFunding {
+            account_id,
+            request_id,
+            verdict,
+            reason,
+            reference,
+        } => Asked::Account(
+            account_id,
+            AccountCommand::DecideFunding {
+                request_id,
+                verdict,
+                reason,
+                reference,
                 by,
             },
         ),

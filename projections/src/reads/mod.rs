@@ -2,15 +2,18 @@
 //! swap goes unnoticed.
 
 mod decode;
+mod funding;
 mod page;
 mod rows;
 mod wait;
 
 use daybook_domain::{AccountId, ClientId, DealId, OrderId, PositionId, account::Position};
 use daybook_store::Store;
+pub use funding::FundingOf;
 pub use page::{Cursor, CursorError, DealFilter, Page, PageOf};
 pub use rows::{
-    AccountRow, ClientRow, DealKind, DealRow, DocumentRow, OrderRow, OrderStatus, PositionState,
+    AccountRow, ClientRow, DealKind, DealRow, DocumentRow, FundingRow, OrderRow, OrderStatus,
+    PositionState,
 };
 use uuid::Uuid;
 
@@ -66,6 +69,14 @@ macro_rules! select {
             $rest
         )
     };
+    (funding, $rest:literal) => {
+        concat!(
+            "select request_id, account_id, client_id, kind, amount, currency, status, method, \
+             destination, reason, reference, created_at, updated_at, created_position, position \
+             from read.funding ",
+            $rest
+        )
+    };
     (deals, $rest:literal) => {
         concat!(
             "select deal_id, account_id, client_id, order_id, position_id, symbol, side, volume, \
@@ -76,6 +87,8 @@ macro_rules! select {
         )
     };
 }
+
+use select;
 
 /// The read side. Cheap to clone.
 #[derive(Clone)]

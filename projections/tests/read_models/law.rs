@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_domain::{
-    AccountEvent, Decimal,
-    account::{AccountKind, Order},
+    AccountEvent, Decimal, FundingId,
+    account::{
+        AccountKind, FundingKind, FundingRequest, FundingStatus, FundingVerdict, Order,
+        event::FundingStep,
+    },
 };
-use daybook_projections::{DealKind, OrderRow, OrderStatus, Page};
+use daybook_projections::{DealKind, FundingOf, FundingRow, OrderRow, OrderStatus, Page};
 
 use crate::support::{Book, world::Trader};
 
@@ -28,6 +31,7 @@ async fn read_models_equal_the_accounts_that_the_domain_folds() {
         assert_orders(&book, trader).await;
         assert_deals(&book, trader).await;
         assert_journal(&book, trader).await;
+        assert_funding(&book, trader).await;
     }
     runners.stop().await;
     book.assert_equal_to_the_book().await;
@@ -42,6 +46,11 @@ fn assert_every_event_happened(book: &Book) {
         "DailyLossLimitReached",
         "DealBusted",
         "DealRepriced",
+        "DepositApproved",
+        "DepositCancelled",
+        "DepositCompleted",
+        "DepositRejected",
+        "DepositRequested",
         "FundsAdjusted",
         "LeverageChanged",
         "MarginCallCleared",
@@ -65,6 +74,11 @@ fn assert_every_event_happened(book: &Book) {
         "StopOutStep",
         "SwapCharged",
         "TradingDayStarted",
+        "WithdrawalApproved",
+        "WithdrawalCancelled",
+        "WithdrawalCompleted",
+        "WithdrawalRejected",
+        "WithdrawalRequested",
     ];
     assert_eq!(happened, BTreeSet::from(all));
 }
@@ -172,6 +186,16 @@ fn status_after(event: &AccountEvent) -> Option<(daybook_domain::OrderId, OrderS
         }
         AccountEvent::AccountOpened { .. }
         | AccountEvent::FundsAdjusted { .. }
+        | AccountEvent::DepositRequested { .. }
+        | AccountEvent::DepositApproved { .. }
+        | AccountEvent::DepositCompleted { .. }
+        | AccountEvent::DepositRejected { .. }
+        | AccountEvent::DepositCancelled { .. }
+        | AccountEvent::WithdrawalRequested { .. }
+        | AccountEvent::WithdrawalApproved { .. }
+        | AccountEvent::WithdrawalCompleted { .. }
+        | AccountEvent::WithdrawalRejected { .. }
+        | AccountEvent::WithdrawalCancelled { .. }
         | AccountEvent::PositionOpened { .. }
         | AccountEvent::PositionReduced { .. }
         | AccountEvent::PositionClosed { .. }
@@ -231,6 +255,8 @@ fn corrected(event: &AccountEvent) -> bool {
 
 fn paid_in(event: &AccountEvent) -> Decimal {
     if let AccountEvent::FundsAdjusted { funds, .. }
+    | AccountEvent::DepositCompleted { funds, .. }
+    | AccountEvent::WithdrawalCompleted { funds, .. }
     | AccountEvent::NegativeBalanceCompensated { funds, .. } = event
     {
         funds.total()
@@ -252,14 +278,79 @@ async fn assert_journal(book: &Book, trader: &Trader) {
     assert_eq!(unbalanced, 0);
     let owed: Option<Decimal> = sqlx::query_scalar(
         "select -sum(amount) from read.journal
-         where account_id = $1 and ledger_account like 'client_funds_%'",
+         where account_id = $1
+           and (ledger_account like 'client_funds_%' or ledger_account = 'withdrawals_held')",
     )
     .bind(trader.account_id.0)
     .fetch_one(pool)
     .await
     .unwrap();
+    let held: Option<Decimal> = sqlx::query_scalar(
+        "select -sum(amount) from read.journal
+         where account_id = $1 and ledger_account = 'withdrawals_held'",
+    )
+    .bind(trader.account_id.0)
+    .fetch_one(pool)
+    .await
+    .unwrap();
+    assert_eq!(held.unwrap_or_default(), trader.account.funds.held);
     assert_eq!(owed.unwrap_or_default(), trader.account.funds.balance());
     let kind = trader.account.terms.unwrap().kind;
     let tradable = trader.account.funds.tradable(kind);
     assert!(kind == AccountKind::Live || tradable == trader.account.funds.demo);
+}
+
+/// Every request that was ever made, and those that are open as the account has them.
+async fn assert_funding(book: &Book, trader: &Trader) {
+    let of = FundingOf::Account(trader.account_id);
+    let rows = book.reads.funding(of, EVERYTHING).await.unwrap().items;
+    let is_open = |status: FundingStatus| match status {
+        FundingStatus::Requested | FundingStatus::Approved => true,
+        FundingStatus::Completed | FundingStatus::Rejected | FundingStatus::Cancelled => false,
+    };
+    let open = rows.iter().rev().filter(|row| is_open(row.status));
+    let open: Vec<_> = open.map(as_request).collect();
+    assert_eq!(open, trader.account.funding, "oldest first");
+    let mut steps: BTreeMap<FundingId, usize> = BTreeMap::new();
+    for (request_id, _) in trader.history.iter().filter_map(AccountEvent::funding) {
+        *steps.entry(request_id).or_default() += 1;
+    }
+    assert_eq!(rows.len(), steps.len());
+    for row in &rows {
+        assert_eq!(
+            (row.account_id, row.client_id),
+            (trader.account_id, trader.client_id)
+        );
+        assert_eq!(row.updated_at > row.created_at, steps[&row.request_id] > 1);
+        let found = book.reads.funding_request(row.request_id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(row));
+    }
+    let paid = rows
+        .iter()
+        .filter(|row| row.status == FundingStatus::Completed);
+    let paid: Decimal = paid
+        .map(|row| match row.kind {
+            FundingKind::Deposit => row.amount,
+            FundingKind::Withdrawal => -row.amount,
+        })
+        .sum();
+    let completed = trader
+        .history
+        .iter()
+        .filter_map(|event| match event.funding()? {
+            (_, FundingStep::Decided(FundingVerdict::Complete, _)) => Some(event.funds()?.total()),
+            (_, _) => None,
+        });
+    assert_eq!(paid, completed.sum());
+}
+
+fn as_request(row: &FundingRow) -> FundingRequest {
+    let channel = row.method.as_deref().or(row.destination.as_deref());
+    FundingRequest {
+        request_id: row.request_id,
+        kind: row.kind,
+        amount: row.amount,
+        channel: channel.unwrap().into(),
+        status: row.status,
+    }
 }

@@ -1,42 +1,11 @@
 //! Links in mails: an address is verified, a forgotten password chosen anew.
 
-use std::time::Duration;
-
 use daybook_tests::{
     Trader, World,
     client::{PASSWORD, registration},
-    within,
+    mailbox::{newest, token},
 };
-use serde_json::{Value, json};
-
-/// From the answer of a request to the mail that it causes.
-const SOON: Duration = Duration::from_secs(10);
-
-/// The newest mail to an address with these words in its subject, once there are `count` of them.
-async fn newest_mail(world: &World, email: &str, subject: &str, count: usize) -> Value {
-    within(
-        SOON,
-        &format!("{count} mails to {email}: {subject}"),
-        || async {
-            let output = world.app.run(&["mail", "list", "--json"]).await;
-            let listed: Value = serde_json::from_slice(&output.stdout).ok()?;
-            let fits = |mail: &&Value| {
-                let words = mail["subject"].as_str().unwrap_or_default();
-                mail["to"] == email && words.contains(subject)
-            };
-            let mails: Vec<&Value> = listed.as_array()?.iter().filter(fits).collect();
-            (mails.len() >= count).then(|| mails[0].clone())
-        },
-    )
-    .await
-}
-
-fn token(mail: &Value) -> String {
-    let text = mail["text"].as_str().unwrap_or_default();
-    let (_, from) = text.split_once("token=").expect("a link");
-    let end = from.find(|c: char| !(c.is_alphanumeric() || "-_.".contains(c)));
-    from[..end.unwrap_or(from.len())].to_owned()
-}
+use serde_json::json;
 
 /// A live order, which an empty account cannot pay for.
 async fn live_order(trader: &Trader) -> daybook_tests::Answer {
@@ -60,7 +29,7 @@ async fn a_verified_address_opens_the_live_account() {
     for forged in ["", "nonsense", "a.b.c", ada.http.token().expect("a token")] {
         verify(forged).await.problem(400, "invalid_token");
     }
-    let link = token(&newest_mail(&world, &ada.email, "Confirm", 1).await);
+    let link = token(&newest(&world.app, &ada.email, "Confirm", 1).await);
     // It is no key to anything else.
     let reset = json!({ "token": link, "password": "tuesday-kettle-nine-marbles" });
     http.post("/auth/reset", &reset)
@@ -80,7 +49,7 @@ async fn where_the_house_asks_for_documents_the_address_is_not_enough() {
     let world = World::start_with(|launch| launch.set("LIVE_REQUIRES_KYC", "true")).await;
     let trader = world.trader().await;
     live_order(&trader).await.problem(403, "email_unverified");
-    let link = token(&newest_mail(&world, &trader.email, "Confirm", 1).await);
+    let link = token(&newest(&world.app, &trader.email, "Confirm", 1).await);
     let body = json!({ "token": link });
     world
         .app
@@ -106,7 +75,7 @@ async fn the_mail_can_be_asked_for_again_and_nobody_learns_who_is_registered() {
         answer.expecting(202).text
     };
     assert_eq!(ask(&trader.email).await, ask("nobody@example.test").await);
-    let second = newest_mail(&world, &trader.email, "Confirm", 2).await;
+    let second = newest(&world.app, &trader.email, "Confirm", 2).await;
     let body = json!({ "token": token(&second) });
     world
         .app
@@ -127,7 +96,7 @@ async fn whoever_signs_up_with_a_taken_address_warns_its_owner() {
         .post("/auth/register", &body)
         .await
         .expecting(201);
-    let mail = newest_mail(&world, &trader.email, "", 2).await;
+    let mail = newest(&world.app, &trader.email, "", 2).await;
     assert!(!mail["text"].as_str().unwrap_or_default().contains("token="));
 }
 
@@ -144,9 +113,9 @@ async fn a_forgotten_password_is_chosen_anew_once() {
         forgot(&trader.email).await,
         forgot("nobody@example.test").await
     );
-    let first = token(&newest_mail(&world, &trader.email, "password", 1).await);
+    let first = token(&newest(&world.app, &trader.email, "password", 1).await);
     forgot(&trader.email).await;
-    let second = token(&newest_mail(&world, &trader.email, "password", 2).await);
+    let second = token(&newest(&world.app, &trader.email, "password", 2).await);
     let new = "tuesday-kettle-nine-marbles";
     let reset = async |route: &str, token: &str, password: &str| {
         let body = json!({ "token": token, "password": password });
@@ -172,5 +141,5 @@ async fn a_forgotten_password_is_chosen_anew_once() {
     };
     sign_in(PASSWORD).await.problem(401, "invalid_credentials");
     sign_in(new).await.expecting(200);
-    newest_mail(&world, &trader.email, "changed", 1).await;
+    newest(&world.app, &trader.email, "changed", 1).await;
 }

@@ -6,6 +6,7 @@ mod bad_input;
 mod captcha;
 mod closing;
 mod conventions;
+mod funding;
 mod history;
 mod hygiene;
 mod idempotency;

@@ -2,6 +2,7 @@
 //! domain itself, so that every history could have happened.
 
 mod dice;
+mod funding;
 mod staff;
 mod wish;
 
@@ -64,7 +65,7 @@ impl World {
             sessions: SessionRule::Always,
             max_quote_age_ms: None,
             orders_max: 8,
-            daily_loss_limit: Some(Decimal::from(6_000)),
+            daily_loss_limit: Some(Decimal::from(5_000)),
             ..Rules::default()
         };
         let mut world = Self {
@@ -281,6 +282,7 @@ impl World {
         if commands.is_empty() {
             let wish = match self.dice.below(25) {
                 0 => self.staff(trader),
+                1 | 2 => self.funding_step(trader),
                 _ => None,
             };
             let wish = wish.unwrap_or_else(|| self.wish(&orders, &positions, &quote));
