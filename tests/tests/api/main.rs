@@ -26,6 +26,7 @@ mod private_channel;
 mod reads;
 mod refusals;
 mod risk;
+mod schemathesis;
 mod sessions;
 mod shapes;
 mod sockets;
