@@ -108,11 +108,9 @@ async fn limit(State(app): State<Shared>, request: Request, next: Next) -> Respo
     let class = class_of(request.method(), request.uri().path());
     let info = request.extensions().get::<Arc<RequestInfo>>();
     let allowance = info.and_then(|info| {
-        let caller = match (&info.identity, class) {
-            (Ok(identity), Class::Orders | Class::Requests | Class::Free) => {
-                Caller::Client(identity.client_id)
-            }
-            (Ok(_), Class::Auth) | (Err(_), _) => Caller::of_address(info.address),
+        let caller = match class {
+            Class::Auth => Caller::of_address(info.address),
+            Class::Orders | Class::Requests | Class::Free => caller(info),
         };
         app.rate_limits.spend(class, caller, Instant::now())
     });
@@ -128,12 +126,21 @@ async fn limit(State(app): State<Shared>, request: Request, next: Next) -> Respo
     response
 }
 
+/// Whoever signed in, else the address.
+fn caller(info: &RequestInfo) -> Caller {
+    match (&info.identity, &info.staff) {
+        (Ok(identity), _) => Caller::Client(identity.client_id),
+        (Err(_), Ok(staff)) => Caller::Staff(staff.staff_id),
+        (Err(_), Err(_)) => Caller::of_address(info.address),
+    }
+}
+
 fn class_of(method: &Method, path: &str) -> Class {
     let path = without_version(path);
     let under = |prefix: &str| path.starts_with(prefix);
     if under("/health") || under("/docs") || path == "/openapi.json" {
         Class::Free
-    } else if under("/auth/") {
+    } else if under("/auth/") || under("/staff/auth/") {
         Class::Auth
     } else if under("/trading/") && method != Method::GET && method != Method::HEAD {
         Class::Orders
@@ -235,12 +242,11 @@ fn write_headers(headers: &mut HeaderMap, request_id: &str, path: &str, behind_t
 
 fn log(info: &RequestInfo, method: &Method, route: &str, status: StatusCode, took: Duration) {
     let latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let client = info
-        .identity
-        .as_ref()
-        .ok()
-        .map(|identity| identity.client_id.to_string());
-    let client = client.as_deref().unwrap_or("-");
+    let client = match (&info.identity, &info.staff) {
+        (Ok(identity), _) => identity.client_id.to_string(),
+        (Err(_), Ok(staff)) => format!("staff:{}", staff.staff_id),
+        (Err(_), Err(_)) => "-".to_owned(),
+    };
     let status = status.as_u16();
     if status >= 500 {
         tracing::warn!(%method, route, status, latency_us, client, "answered");
@@ -278,6 +284,8 @@ mod tests {
         for (method, path, class) in [
             (Method::POST, "/auth/login", Class::Auth),
             (Method::POST, "/api/v1/auth/register", Class::Auth),
+            (Method::POST, "/api/v1/staff/auth/login", Class::Auth),
+            (Method::POST, "/staff/deals/1/bust", Class::Requests),
             (Method::POST, "/api/v1/trading/order", Class::Orders),
             (Method::DELETE, "/trading/order/1", Class::Orders),
             (Method::GET, "/trading/orders", Class::Requests),

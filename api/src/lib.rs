@@ -22,6 +22,7 @@ mod text;
 
 use std::sync::Arc;
 
+pub use auth::first::{CredentialsError, FirstCredentials, staff_email_hash};
 use axum::Router;
 pub use config::{ApiConfig, Limits, Network};
 pub use problem::{ErrorEntry, error_catalogue};
@@ -36,7 +37,7 @@ use crate::{
     app::{App, Shared},
     auth::routes as sign_in,
     problem::{Code, Problem},
-    routes::{accounts, health, market, sessions, trading, user},
+    routes::{accounts, compliance, health, market, sessions, staff, trading, user},
     stream::{private, quotes},
 };
 
@@ -95,6 +96,19 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(trading::history::list))
         .routes(routes!(trading::history::execution))
         .routes(routes!(trading::statement::statement))
+        .routes(routes!(sign_in::staff::login::login))
+        .routes(routes!(sign_in::staff::refresh::refresh))
+        .routes(routes!(sign_in::staff::refresh::logout))
+        .routes(routes!(sign_in::staff::password::change))
+        .routes(routes!(staff::me))
+        .routes(routes!(staff::bust))
+        .routes(routes!(staff::reprice))
+        .routes(routes!(compliance::events::list))
+        .routes(routes!(compliance::state::state))
+        .routes(routes!(compliance::replay::replay))
+        .routes(routes!(compliance::statement::statement))
+        .routes(routes!(compliance::verify::verify))
+        .routes(routes!(compliance::audit::list))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use daybook_domain::ClientId;
+use daybook_domain::{ClientId, StaffId};
 
 use crate::{
     bounded::Bounded,
@@ -24,6 +24,7 @@ const CALLERS_MAX: usize = 100_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Caller {
     Client(ClientId),
+    Staff(StaffId),
     Address(IpAddr),
 }
 
@@ -40,7 +41,7 @@ impl Caller {
 /// Which limit a request falls under: exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// `/auth/*`, by address.
+    /// `/auth/*` and `/staff/auth/*`, by address.
     Auth,
     /// Trading commands, by client.
     Orders,

@@ -62,6 +62,12 @@ impl Story {
         &self.account
     }
 
+    /// The same, kept.
+    #[must_use]
+    pub fn into_account(self) -> Account {
+        self.account
+    }
+
     /// The next event; none at the end. [`Story::account`] is the state after it then.
     ///
     /// # Errors

@@ -1,8 +1,10 @@
 //! The routes, by resource.
 
 pub(crate) mod accounts;
+pub(crate) mod compliance;
 pub(crate) mod health;
 pub(crate) mod market;
 pub(crate) mod sessions;
+pub(crate) mod staff;
 pub(crate) mod trading;
 pub(crate) mod user;

@@ -15,6 +15,7 @@ mod quotes;
 mod replay;
 mod scenario;
 mod simulate;
+mod staff;
 mod table;
 
 use clap::{Parser, Subcommand};
@@ -87,6 +88,9 @@ enum Command {
     /// Flags, limits, leverage and money of an account.
     #[command(subcommand)]
     Accounts(accounts::Accounts),
+    /// People of the broker's.
+    #[command(subcommand)]
+    Staff(staff::Staff),
     /// A running server's quotes.
     #[command(subcommand)]
     Quotes(quotes::Quotes),
@@ -120,6 +124,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         | Command::Instruments(_)
         | Command::Deals(_)
         | Command::Accounts(_)
+        | Command::Staff(_)
         | Command::Quotes(_)
         | Command::Scenario(_)
         | Command::Bench(_)
@@ -148,6 +153,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Accounts(what) => {
             with_database(async |at| accounts::run(what, at, json).await).await
         }
+        Command::Staff(what) => with_database(async |at| staff::run(what, at, json).await).await,
     }
 }
 
@@ -241,6 +247,12 @@ mod tests {
             "accounts controls 0193c0de-0000-7000-8000-000000000000 closeOnly=true",
             "accounts leverage 0193c0de-0000-7000-8000-000000000000 30",
             "accounts adjust 0193c0de-0000-7000-8000-000000000000 -25.50 --bucket demo",
+            "staff create --email ines@broker.example --role admin --json",
+            "staff list",
+            "staff role ines@broker.example compliance",
+            "staff disable 0193c0de-0000-7000-8000-000000000000 --reason left",
+            "staff enable ines@broker.example",
+            "staff reset ines@broker.example --json",
             "simulate feed --listen 127.0.0.1:0 --ticks a.csv b.csv --speed 2.5 --seed 7 --loop \
              --max-gap-ms 100 --control",
             "quotes watch EURUSD XAUUSD --url http://127.0.0.1:8080 --count 3 --json",
@@ -268,6 +280,9 @@ mod tests {
             "deals bust 0193c0de-0000-7000-8000-000000000000",
             "deals reprice 0193c0de-0000-7000-8000-000000000000 --price 0 --reason x",
             "quotes watch",
+            "staff create --email ines@broker.example --role owner",
+            "staff create --role admin",
+            "staff disable ines@broker.example",
         ] {
             let words = std::iter::once("daybook").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "{line}");

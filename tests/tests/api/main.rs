@@ -3,6 +3,7 @@
 mod auth;
 mod bad_input;
 mod closing;
+mod compliance;
 mod conventions;
 mod history;
 mod idempotency;
@@ -22,6 +23,7 @@ mod risk;
 mod sessions;
 mod shapes;
 mod sockets;
+mod staff;
 mod stream;
 mod trailing;
 mod two_factor;
