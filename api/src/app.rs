@@ -17,7 +17,7 @@ use crate::{
         ended::Ended,
         guard::SignInGuard,
         password::Passwords,
-        token::{Identity, Tokens},
+        token::{Identity, StaffIdentity, Tokens},
     },
     bounded::Bounded,
     perimeter::Perimeter,
@@ -116,6 +116,17 @@ impl App {
     /// Who a client's access token names, as long as its session has not ended.
     pub(crate) fn identify(&self, token: &str) -> Answered<Identity> {
         let identity = self.tokens.verify(token)?;
+        if self.ended.has(identity.session_id) {
+            return Err(Problem::new(Code::Unauthenticated));
+        }
+        self.ended.seen(identity.session_id);
+        Ok(identity)
+    }
+
+    /// Which member of staff an access token names, as long as its session has not ended: what
+    /// they may do does not change within one.
+    pub(crate) fn identify_staff(&self, token: &str) -> Answered<StaffIdentity> {
+        let identity = self.tokens.verify_staff(token)?;
         if self.ended.has(identity.session_id) {
             return Err(Problem::new(Code::Unauthenticated));
         }

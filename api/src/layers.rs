@@ -114,11 +114,9 @@ async fn limit(State(app): State<Shared>, request: Request, next: Next) -> Respo
     let class = class_of(request.method(), request.uri().path());
     let info = request.extensions().get::<Arc<RequestInfo>>();
     let info = info.expect("invariant: the outermost layer has named the request");
-    let caller = match (&info.identity, class) {
-        (Ok(identity), Class::Orders | Class::Requests | Class::Free) => {
-            Caller::Client(identity.client_id)
-        }
-        (Ok(_), Class::Auth | Class::Crm) | (Err(_), _) => Caller::of_address(info.address),
+    let caller = match class {
+        Class::Auth | Class::Crm => Caller::of_address(info.address),
+        Class::Orders | Class::Requests | Class::Free => caller(info),
     };
     let Some(allowance) = app.rate_limits.spend(class, caller).await else {
         return within(request, next).await;
@@ -138,6 +136,15 @@ async fn within(request: Request, next: Next) -> Response {
         return absent().await.into_response();
     }
     next.run(request).await
+}
+
+/// Whoever signed in, else the address.
+fn caller(info: &RequestInfo) -> Caller {
+    match (&info.identity, &info.staff) {
+        (Ok(identity), _) => Caller::Client(identity.client_id),
+        (Err(_), Ok(staff)) => Caller::Staff(staff.staff_id),
+        (Err(_), Err(_)) => Caller::of_address(info.address),
+    }
 }
 
 fn class_of(method: &Method, path: &str) -> Class {
@@ -249,12 +256,11 @@ fn write_headers(headers: &mut HeaderMap, request_id: &str, path: &str, behind_t
 
 fn log(info: &RequestInfo, method: &Method, route: &str, status: StatusCode, took: Duration) {
     let latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let client = info
-        .identity
-        .as_ref()
-        .ok()
-        .map(|identity| identity.client_id.to_string());
-    let client = client.as_deref().unwrap_or("-");
+    let client = match (&info.identity, &info.staff) {
+        (Ok(identity), _) => identity.client_id.to_string(),
+        (Err(_), Ok(staff)) => format!("staff:{}", staff.staff_id),
+        (Err(_), Err(_)) => "-".to_owned(),
+    };
     let status = status.as_u16();
     if status >= 500 {
         tracing::warn!(%method, route, status, latency_us, client, "answered");
@@ -297,6 +303,8 @@ mod tests {
             (Method::GET, "/sso/impersonate", Class::Auth),
             (Method::POST, "/sso/impersonate", Class::Crm),
             (Method::POST, "/api/v1/crm/users", Class::Crm),
+            (Method::POST, "/staff/deals/1/bust", Class::Requests),
+            (Method::POST, "/api/v1/staff/auth/login", Class::Auth),
             (Method::POST, "/api/v1/trading/order", Class::Orders),
             (Method::DELETE, "/trading/order/1", Class::Orders),
             (Method::GET, "/trading/orders", Class::Requests),

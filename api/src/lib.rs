@@ -23,6 +23,7 @@ mod text;
 
 use std::sync::Arc;
 
+pub use auth::first::{CredentialsError, FirstCredentials, staff_email_hash};
 use axum::Router;
 pub use config::{
     ApiConfig, CaptchaConfig, LimitStore, Limits, Network, PerimeterConfig, SCANNERS,
@@ -39,7 +40,7 @@ use crate::{
     app::{App, Shared},
     auth::routes as sign_in,
     problem::{Code, Problem},
-    routes::{accounts, funding, health, market, sessions, trading, user},
+    routes::{accounts, compliance, funding, health, market, sessions, staff, trading, user},
     stream::{private, quotes},
 };
 
@@ -108,6 +109,19 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(funding::withdrawal))
         .routes(routes!(funding::cancel))
         .routes(routes!(funding::history))
+        .routes(routes!(sign_in::staff::login::login))
+        .routes(routes!(sign_in::staff::refresh::refresh))
+        .routes(routes!(sign_in::staff::refresh::logout))
+        .routes(routes!(sign_in::staff::password::change))
+        .routes(routes!(staff::me))
+        .routes(routes!(staff::bust))
+        .routes(routes!(staff::reprice))
+        .routes(routes!(compliance::events::list))
+        .routes(routes!(compliance::state::state))
+        .routes(routes!(compliance::replay::replay))
+        .routes(routes!(compliance::statement::statement))
+        .routes(routes!(compliance::verify::verify))
+        .routes(routes!(compliance::audit::list))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
 }

@@ -28,6 +28,8 @@ const PROBLEM: &str = "application/problem+json";
         (name = "market", description = "Instruments, quotes, candles; public"),
         (name = "trading", description = "Accounts, orders, positions, deals"),
         (name = "funding", description = "Deposits and withdrawals"),
+        (name = "staff", description = "People of the broker's: sign-in, corrections of deals"),
+        (name = "compliance", description = "The book as it stands, for compliance and admins; each look is noted"),
         (name = "operations", description = "Health"),
     ),
     modifiers(&Surroundings),
@@ -46,6 +48,14 @@ impl Modify for Surroundings {
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let staff = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .description(Some(
+                "The access token of POST /staff/auth/login; the role named is the least that may",
+            ))
+            .build();
+        components.add_security_scheme("staff", SecurityScheme::Http(staff));
     }
 }
 

@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use crate::{
     app::App,
-    auth::token::Identity,
+    auth::token::{Identity, StaffIdentity},
     config::Network,
+    layers::without_version,
     problem::{Answered, Code, Problem},
 };
 
@@ -32,8 +33,10 @@ pub(crate) struct RequestInfo {
     pub(crate) user_agent: Option<String>,
     /// What tells devices apart as far as a request shows it: program and languages.
     pub(crate) device: String,
-    /// Who asks, or why nobody does.
+    /// Which client asks, or why none does.
     pub(crate) identity: Answered<Identity>,
+    /// Which member of staff asks, where only staff may; or why none does.
+    pub(crate) staff: Answered<StaffIdentity>,
 }
 
 impl RequestInfo {
@@ -53,7 +56,8 @@ impl RequestInfo {
             ),
             device: format!("{}\n{languages}", user_agent.unwrap_or_default()),
             user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect()),
-            identity: identity(headers, app),
+            identity: bearer(headers).and_then(|token| app.identify(token)),
+            staff: staff(request, app),
         }
     }
 }
@@ -90,7 +94,16 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
     }
 }
 
-fn identity(headers: &HeaderMap, app: &App) -> Answered<Identity> {
+/// Nobody's token is looked at twice: where staff may ask, clients may not.
+fn staff(request: &Request, app: &App) -> Answered<StaffIdentity> {
+    let path = without_version(request.uri().path());
+    if !path.starts_with("/staff/") && !path.starts_with("/compliance/") {
+        return Err(Problem::new(Code::Unauthenticated));
+    }
+    bearer(request.headers()).and_then(|token| app.identify_staff(token))
+}
+
+fn bearer(headers: &HeaderMap) -> Answered<&str> {
     let value = headers.get(header::AUTHORIZATION);
     let value = value.ok_or_else(|| Problem::new(Code::Unauthenticated))?;
     let text = value
@@ -100,7 +113,7 @@ fn identity(headers: &HeaderMap, app: &App) -> Answered<Identity> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Problem::new(Code::Unauthenticated));
     }
-    app.identify(token.trim())
+    Ok(token.trim())
 }
 
 /// Walks `X-Forwarded-For` from our side for as long as the hops are trusted: what stands further

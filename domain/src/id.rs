@@ -41,6 +41,10 @@ identifier!(
     ClientId
 );
 identifier!(
+    /// One person of the broker's.
+    StaffId
+);
+identifier!(
     /// One signed-in session: its access and refresh tokens carry it.
     SessionId
 );

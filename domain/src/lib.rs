@@ -20,6 +20,7 @@ pub mod profit;
 pub mod quote;
 pub mod rules;
 pub mod session;
+pub mod staff;
 pub mod swap;
 pub mod symbol;
 #[cfg(any(test, feature = "testing"))]
@@ -31,11 +32,14 @@ pub type Timestamp = chrono::DateTime<chrono::Utc>;
 
 pub use account::{Account, AccountCommand, AccountEvent, AccountRejection};
 pub use client::{Client, ClientCommand, ClientEvent, ClientRejection};
-pub use id::{AccountId, ClientId, DealId, DocumentId, FundingId, OrderId, PositionId, SessionId};
+pub use id::{
+    AccountId, ClientId, DealId, DocumentId, FundingId, OrderId, PositionId, SessionId, StaffId,
+};
 pub use instrument::Instrument;
 pub use market::Market;
 pub use money::{Currency, Money};
 pub use quote::Quote;
 pub use rules::Rules;
 pub use rust_decimal::Decimal;
+pub use staff::{Staff, StaffCommand, StaffEvent, StaffRejection, StaffRole};
 pub use symbol::Symbol;

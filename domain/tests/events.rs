@@ -9,6 +9,7 @@
 mod client_story;
 mod funding_story;
 mod risk_story;
+mod staff_story;
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, sync::Arc};
 
@@ -125,9 +126,10 @@ fn the_catalogue_of_events_is_the_one_in_the_documentation() {
     account_events(&mut catalogue);
     client_events(&mut catalogue);
     instrument_events(&mut catalogue);
+    staff_events(&mut catalogue);
     assert_eq!(
         catalogue.len(),
-        ACCOUNT_EVENTS + client_story::EVENTS + INSTRUMENT_EVENTS,
+        ACCOUNT_EVENTS + client_story::EVENTS + INSTRUMENT_EVENTS + staff_story::EVENTS,
         "a type of event has no example: {:?}",
         catalogue.keys()
     );
@@ -151,11 +153,11 @@ fn page(catalogue: &Catalogue) -> String {
          A payload is JSON text, externally tagged with the event's type; the type stands in \
          `event_type` too, the version (`1.0`) in `event_version`. Names are `snake_case`, money, \
          prices and volumes are strings, times RFC 3339 UTC. Personal fields are ciphertext \
-         (`enc:v1:…`) under the client's key in the book. Every event carries metadata: `actor`, \
+         (`enc:v1:…`) under the person's key in the book. Every event carries metadata: `actor`, \
          `reason`, `correlation_id`, `causation_id`, `command`, and, sealed, `ip` and \
          `user_agent`.\n",
     );
-    for stream in ["account", "client", "instrument"] {
+    for stream in ["account", "client", "instrument", "staff"] {
         let name = if stream == "instrument" {
             "symbol"
         } else {
@@ -202,6 +204,19 @@ fn client_events(catalogue: &mut Catalogue) {
             .or_insert_with(|| Entry {
                 stream: "client",
                 meaning: client_story::meaning(&event),
+                personal: event.personal_fields(),
+                example: serde_json::to_value(&event).unwrap(),
+            });
+    }
+}
+
+fn staff_events(catalogue: &mut Catalogue) {
+    for event in staff_story::told(id, at(0)) {
+        catalogue
+            .entry(event.event_type())
+            .or_insert_with(|| Entry {
+                stream: "staff",
+                meaning: staff_story::meaning(&event),
                 personal: event.personal_fields(),
                 example: serde_json::to_value(&event).unwrap(),
             });

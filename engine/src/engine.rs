@@ -30,6 +30,7 @@ use crate::{
     saver::Saver,
     shard::{self, Inspection, Note, Outlets, Pending, Recovered, Rollovers, Start},
     shared::{LOADS_MAX, Shared, shard_of},
+    staff::StaffDesk,
     sweeper::{self, Sweeper},
 };
 
@@ -45,6 +46,7 @@ pub struct Engine {
 pub(crate) struct Inner {
     shards: Vec<Outlets>,
     people: People,
+    staff: StaffDesk,
     instruments: Instruments,
     shared: Arc<Shared>,
     failure: watch::Receiver<Option<String>>,
@@ -116,6 +118,7 @@ impl Engine {
         let store = shared.store.clone();
         let inner = Arc::new(Inner {
             people: People::new(shared.clone()),
+            staff: StaffDesk::new(shared.clone()),
             shards,
             instruments,
             shared,
@@ -133,6 +136,10 @@ impl Engine {
 
     pub(crate) fn store(&self) -> &Store {
         &self.inner.shared.store
+    }
+
+    pub(crate) fn staff_desk(&self) -> &StaffDesk {
+        &self.inner.staff
     }
 
     /// Takes in a quote: every one, in order; waits while a shard is behind.

@@ -1,6 +1,8 @@
 //! What the engine answers when it does not answer.
 
-use daybook_domain::{AccountRejection, ClientRejection, instrument::InstrumentRejection};
+use daybook_domain::{
+    AccountRejection, ClientRejection, StaffRejection, instrument::InstrumentRejection,
+};
 use daybook_store::{AppendError, StoreError};
 
 /// A request got no answer of its own. Nothing of it is in the book.
@@ -30,6 +32,9 @@ pub enum EngineError {
     /// The client's stream refuses a registration.
     #[error("registration refused")]
     ClientRefused(#[source] ClientRejection),
+    /// The stream of a member of staff refuses.
+    #[error("staff refused")]
+    StaffRefused(#[source] StaffRejection),
     /// An account cannot be opened as asked.
     #[error("opening the account refused")]
     AccountRefused(#[source] AccountRejection),

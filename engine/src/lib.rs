@@ -12,16 +12,19 @@ pub mod desk;
 mod engine;
 mod error;
 mod instruments;
-mod known_clients;
 mod load;
 mod operator;
 mod people;
+mod person;
 mod recovery;
 mod request;
 mod saver;
 pub mod scenario;
 mod shard;
 mod shared;
+mod staff;
+mod story;
+mod streams;
 mod sweeper;
 pub mod trigger_book;
 #[cfg(test)]
@@ -31,10 +34,12 @@ pub use config::EngineConfig;
 pub use engine::Engine;
 pub use error::EngineError;
 pub use instruments::InstrumentChanged;
-pub use operator::{OperatorCommand, OperatorOutcome};
+pub use operator::{Credentials, Newcomer, OperatorCommand, OperatorOutcome, StaffChange};
 pub use request::{
     Answer, ClientRequest, Correction, CorrectionRequest, IdempotencyRequest, NewAccount,
     OpenAccountRequest, Origin, Outcome, PersonReply, PersonRequest, RegisterRequest, Render,
     RenderClient, Reply, Request, StaffRequest,
 };
-pub use shared::STATE_VERSION;
+pub use shared::{STATE_VERSION, stream_named};
+pub use staff::{MemberReply, MemberRequest, staff_member};
+pub use story::{Step, Story, Until};

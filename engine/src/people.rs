@@ -1,49 +1,38 @@
-//! Registration and the clients' own streams, which are loaded when somebody asks.
-//!
-//! Personal data leaves this file sealed: in events, and nowhere in metadata.
+//! Registration and the clients' own streams.
 
-use std::{hash::BuildHasher, sync::Arc};
+use std::sync::Arc;
 
 use daybook_domain::{
-    Account, AccountCommand, Client, ClientCommand, ClientEvent, ClientId, Market, Timestamp,
+    Account, AccountCommand, Client, ClientCommand, ClientId, Market, Timestamp,
     account::{Context, Decision},
 };
 use daybook_store::{
-    AppendError, Committed, IdempotencyRow, NewEvent, SecretRow, SessionChange, StreamAppend,
-    StreamHandle, StreamId, SubjectKey, Submission, UniqueRow,
+    AppendError, IdempotencyRow, SecretRow, StreamAppend, StreamHandle, SubjectKey, Submission,
+    UniqueRow,
 };
-use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use crate::{
     error::EngineError,
-    known_clients::{Known, KnownClients},
     request::{
         Answer, ClientRequest, IdempotencyRequest, NewAccount, OpenAccountRequest, Origin, Outcome,
         PersonReply, PersonRequest, RegisterRequest, Reply,
     },
     shard::stored_answer,
-    shared::{CLIENT, Shared, account_stream, json, metadata_of, new_event},
+    shared::{Shared, account_stream, json, metadata_of, new_event},
+    streams::{self, Ask, Streams, append_of, stream_of, type_of},
 };
 
-/// Clients have no snapshots: their streams are short.
-const NO_SNAPSHOTS: i32 = 0;
-/// Clients that may be worked on at once.
-const STRIPES: usize = 64;
-
-/// Serialises the commands of each client.
+/// Clients: their registration, their streams, the opening of their accounts.
 pub(crate) struct People {
     shared: Arc<Shared>,
-    stripes: Vec<Mutex<()>>,
-    known: KnownClients,
+    clients: Streams<Client>,
 }
 
 impl People {
     pub fn new(shared: Arc<Shared>) -> Self {
-        let stripes = (0..STRIPES).map(|_| Mutex::new(())).collect();
         Self {
+            clients: Streams::new(shared.clone()),
             shared,
-            stripes,
-            known: KnownClients::default(),
         }
     }
 
@@ -64,23 +53,22 @@ impl People {
             owner: request.client_id.0,
         }];
         uniques.extend(request.accounts.iter().map(number_of));
-        let committed = self
-            .append(Submission {
-                appends,
-                rests_on: Vec::new(),
-                metadata: metadata_of(&request.origin, type_of("Register")),
-                idempotency: None,
-                uniques,
-                keys: vec![request.new_key],
-                secrets: vec![SecretRow {
-                    subject: request.client_id.0,
-                    name: "password",
-                    value: request.password_hash,
-                }],
-                sessions: Vec::new(),
-                on_outcome: Box::new(|_| {}),
-            })
-            .await?;
+        let registration = Submission {
+            appends,
+            rests_on: Vec::new(),
+            metadata: metadata_of(&request.origin, type_of("Register")),
+            idempotency: None,
+            uniques,
+            keys: vec![request.new_key],
+            secrets: vec![SecretRow {
+                subject: request.client_id.0,
+                name: "password",
+                value: request.password_hash,
+            }],
+            sessions: Vec::new(),
+            on_outcome: Box::new(|_| {}),
+        };
+        let committed = streams::append(&self.shared, registration).await?;
         Ok(Reply {
             status: 201,
             body: String::new(),
@@ -94,11 +82,11 @@ impl People {
     /// # Errors
     /// [`EngineError`].
     pub async fn execute(&self, request: ClientRequest) -> Result<Reply, EngineError> {
-        let _turn = self.turn_of(request.client_id).await;
+        let _turn = self.clients.turn_of(request.client_id).await;
         if let Some(reply) = self.answered(&request.idempotency).await? {
             return Ok(reply);
         }
-        let (client, handle) = self.load(request.client_id, &request.key).await?;
+        let (client, handle) = self.clients.load(request.client_id, &request.key).await?;
         let mut known = client.clone();
         let at = self.shared.clock.now();
         let (answer, events) = match client.decide(&request.command, at) {
@@ -122,14 +110,14 @@ impl People {
             on_outcome: Box::new(|_| {}),
         };
         if !events.is_empty() {
-            let sealed = seal(&events, &request.key)?;
+            let sealed = streams::seal::<Client>(&events, &request.key)?;
             submission.appends = vec![append_of(handle.clone(), sealed)];
         }
-        self.known.forget(request.client_id);
-        match self.append(submission).await {
+        self.clients.forget(request.client_id);
+        match streams::append(&self.shared, submission).await {
             Ok(committed) => {
                 events.iter().for_each(|event| known.evolve(event));
-                self.known.remember(request.client_id, (known, handle));
+                self.clients.remember(request.client_id, (known, handle));
                 Ok(Reply {
                     status: answer.status,
                     body: answer.body,
@@ -148,36 +136,20 @@ impl People {
     /// # Errors
     /// [`EngineError::ClientRefused`] names the broken rule.
     pub async fn change(&self, request: PersonRequest) -> Result<PersonReply, EngineError> {
-        let _turn = self.turn_of(request.client_id).await;
-        let client_id = request.client_id;
-        let (mut client, handle) = self.load(client_id, &request.key).await?;
-        let at = self.shared.clock.now();
-        let events = client.decide(&request.command, at);
-        let events = events.map_err(EngineError::ClientRefused)?;
-        if events.is_empty() {
-            let position = *self.shared.store.committed().borrow();
-            return Ok(PersonReply {
-                client,
-                events,
-                position,
-            });
-        }
-        let sealed = seal(&events, &request.key)?;
-        let metadata = metadata_of(&request.origin, type_of(request.command.name()));
-        let appends = vec![append_of(handle.clone(), sealed)];
-        let mut submission = Submission::new(appends, metadata, Box::new(|_| {}));
-        submission.secrets = request.secrets;
-        let opens = request.session.map(SessionChange::Open);
-        let ends = events.iter().filter_map(|event| ended(client_id, event));
-        submission.sessions = ends.chain(opens).collect();
-        self.known.forget(client_id);
-        let committed = self.append(submission).await?;
-        events.iter().for_each(|event| client.evolve(event));
-        self.known.remember(client_id, (client.clone(), handle));
+        let asked = Ask {
+            id: request.client_id,
+            command: request.command,
+            key: request.key,
+            origin: request.origin,
+            secrets: request.secrets,
+            session: request.session,
+            answer: None,
+        };
+        let told = self.clients.change(asked).await?;
         Ok(PersonReply {
-            client,
-            events,
-            position: committed.position,
+            client: told.person,
+            events: told.events,
+            position: told.position,
         })
     }
 
@@ -190,10 +162,7 @@ impl People {
         client_id: ClientId,
         key: &SubjectKey,
     ) -> Result<Client, EngineError> {
-        let _turn = self.turn_of(client_id).await;
-        let (client, handle) = self.load(client_id, key).await?;
-        self.known.remember(client_id, (client.clone(), handle));
-        Ok(client)
+        self.clients.inspect(client_id, key).await
     }
 
     /// Opens one more account of a client. How many they may have is the caller's to say.
@@ -201,7 +170,7 @@ impl People {
     /// # Errors
     /// [`EngineError`].
     pub async fn open_account(&self, request: OpenAccountRequest) -> Result<Reply, EngineError> {
-        let _turn = self.turn_of(request.client_id).await;
+        let _turn = self.clients.turn_of(request.client_id).await;
         if let Some(reply) = self.answered(&request.idempotency).await? {
             return Ok(reply);
         }
@@ -218,7 +187,7 @@ impl People {
         let mut submission = Submission::new(vec![append], metadata, Box::new(|_| {}));
         submission.idempotency = answer_row(&request.idempotency, new.account_id, &answer);
         submission.uniques = vec![number_of(new)];
-        match self.append(submission).await {
+        match streams::append(&self.shared, submission).await {
             Ok(committed) => Ok(Reply {
                 status: answer.status,
                 body: answer.body,
@@ -228,14 +197,6 @@ impl People {
             Err(AppendError::IdempotencyKeyUsed) => self.answer_again(&request.idempotency).await,
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Commands of one client take turns.
-    async fn turn_of(&self, client_id: ClientId) -> MutexGuard<'_, ()> {
-        let hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
-        let stripe = hasher.hash_one(client_id) % STRIPES as u64;
-        let stripe = usize::try_from(stripe).unwrap_or(0);
-        self.stripes[stripe].lock().await
     }
 
     /// The answer that a key was given before.
@@ -269,8 +230,9 @@ impl People {
         let command = ClientCommand::Register(request.registration.clone());
         let events = Client::default().decide(&command, at);
         let events = events.map_err(EngineError::ClientRefused)?;
-        let handle = StreamHandle::new(client_stream(request.client_id), Default::default());
-        Ok(append_of(handle, seal(&events, &request.key)?))
+        let handle = StreamHandle::new(stream_of::<Client>(request.client_id), Default::default());
+        let sealed = streams::seal::<Client>(&events, &request.key)?;
+        Ok(append_of(handle, sealed))
     }
 
     fn opening(
@@ -320,51 +282,6 @@ impl People {
         let handle = StreamHandle::new(account_stream(new.account_id), Default::default());
         Ok((append_of(handle, events.collect()), account, opening))
     }
-
-    async fn load(&self, client_id: ClientId, key: &SubjectKey) -> Result<Known, EngineError> {
-        if let Some(known) = self.known.get(client_id) {
-            return Ok(known);
-        }
-        let stream = client_stream(client_id);
-        let loaded = self.shared.store.load(&stream, NO_SNAPSHOTS).await?;
-        if loaded.tail.is_empty() {
-            return Err(EngineError::NotFound);
-        }
-        let mut client = Client::default();
-        for recorded in &loaded.tail {
-            let opened = key.open_fields(&recorded.payload)?;
-            let event: ClientEvent = serde_json::from_str(&opened).map_err(|error| {
-                EngineError::Corrupt(format!("position {}: {error}", recorded.position))
-            })?;
-            client.evolve(&event);
-        }
-        Ok((client, loaded.handle))
-    }
-
-    async fn append(&self, mut submission: Submission) -> Result<Committed, AppendError> {
-        let (outcome, told) = oneshot::channel();
-        submission.on_outcome = Box::new(move |result| {
-            let _gone = outcome.send(result);
-        });
-        self.shared.writer.submit(submission);
-        told.await.map_err(|_ended| AppendError::Unavailable)?
-    }
-}
-
-/// The sessions that an event ends.
-fn ended(client_id: ClientId, event: &ClientEvent) -> Option<SessionChange> {
-    if let ClientEvent::SessionsRevoked {
-        session_id, kept, ..
-    } = event
-    {
-        Some(SessionChange::Revoke {
-            subject: client_id.0,
-            session_id: session_id.map(|id| id.0),
-            kept: kept.map(|id| id.0),
-        })
-    } else {
-        None
-    }
 }
 
 fn number_of(account: &NewAccount) -> UniqueRow {
@@ -390,30 +307,4 @@ fn answer_row(
         body: answer.body.clone(),
         position: 0,
     })
-}
-
-fn seal(events: &[ClientEvent], key: &SubjectKey) -> Result<Vec<NewEvent>, EngineError> {
-    let sealed = events.iter().map(|event| {
-        let payload = key.seal_fields(&json(event), event.personal_fields())?;
-        Ok(new_event(event.event_type(), payload))
-    });
-    sealed.collect()
-}
-
-fn append_of(handle: Arc<StreamHandle>, events: Vec<NewEvent>) -> StreamAppend {
-    StreamAppend {
-        generation: handle.generation(),
-        first_sequence: handle.head().sequence + 1,
-        handle,
-        events,
-    }
-}
-
-fn client_stream(id: ClientId) -> StreamId {
-    StreamId::new(CLIENT, id)
-}
-
-/// The command as metadata keeps it: its type alone, for what it carries is personal.
-fn type_of(name: &str) -> String {
-    format!(r#"{{"type":"{name}"}}"#)
 }

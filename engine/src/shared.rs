@@ -17,6 +17,17 @@ pub(crate) const LOADS_MAX: usize = 32;
 pub(crate) const ACCOUNT: &str = "account";
 pub(crate) const CLIENT: &str = "client";
 pub(crate) const INSTRUMENT: &str = "instrument";
+pub(crate) const STAFF: &str = "staff";
+
+/// The stream that a text names, `account-{uuid}` and its like; none of a type there is not.
+#[must_use]
+pub fn stream_named(text: &str) -> Option<StreamId> {
+    let types = [ACCOUNT, CLIENT, INSTRUMENT, STAFF];
+    types.into_iter().find_map(|aggregate_type| {
+        let id = text.strip_prefix(aggregate_type)?.strip_prefix('-')?;
+        (!id.is_empty()).then(|| StreamId::new(aggregate_type, id))
+    })
+}
 
 /// Shape of the events this build writes.
 pub(crate) const EVENT_VERSION: &str = "1.0";

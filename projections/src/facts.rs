@@ -16,6 +16,7 @@ use crate::error::ProjectionError;
 
 pub(crate) const ACCOUNT: &str = "account";
 pub(crate) const CLIENT: &str = "client";
+pub(crate) const STAFF: &str = "staff";
 
 /// One decoded event.
 pub(crate) struct Fact<'a, I, E> {

@@ -23,7 +23,7 @@ mod telemetry;
 pub use error::{AdminError, ProjectionError, ReadError};
 pub use projection::{Partition, Projection, all, names};
 pub use reads::{
-    AccountRow, ClientRow, Cursor, DealFilter, DealKind, DealRow, DocumentRow, FundingOf,
-    FundingRow, OrderRow, OrderStatus, Page, PageOf, PositionState, Reads,
+    AccountRow, AuditFilter, AuditRow, ClientRow, Cursor, DealFilter, DealKind, DealRow,
+    DocumentRow, FundingOf, FundingRow, OrderRow, OrderStatus, Page, PageOf, PositionState, Reads,
 };
 pub use runner::Runners;

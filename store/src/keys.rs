@@ -134,6 +134,21 @@ impl Keyring {
         (key, NewKey { subject, wrapped })
     }
 
+    /// The key of a subject whose row is not in the book yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Key`] when it does not unwrap.
+    pub fn unwrap_new(&self, new: &NewKey) -> Result<SubjectKey, StoreError> {
+        let subject = new.subject;
+        let context = wrapping_context(subject);
+        let plain = decrypt(&self.inner.wrapping, &context, &new.wrapped)
+            .ok_or_else(|| StoreError::Key(format!("that of {subject} does not unwrap")))?;
+        Ok(SubjectKey {
+            subject,
+            key: secret(&plain),
+        })
+    }
+
     /// The subject's key.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ pub mod seal;
 pub mod sessions;
 mod snapshot;
 pub mod store;
+mod stream_page;
 pub mod submission;
 pub mod subscription;
 mod tenure;
@@ -42,6 +43,7 @@ pub use operator_requests::{OperatorReply, OperatorRequest, OperatorRequests};
 pub use recorded::{Metadata, Recorded, StreamId};
 pub use sessions::{NewSession, RefreshRow, Refreshed, Rotation, SessionChange, SessionRow};
 pub use store::{Head, Loaded, Snapshot, Store, StoreConfig};
+pub use stream_page::StreamFilter;
 pub use submission::{
     ChainHead, Committed, IdempotencyRow, NewEvent, SecretRow, StreamAppend, StreamHandle,
     Submission, UniqueRow,

@@ -3,6 +3,9 @@
 //! A request is taken once, and never after the time its operator waits for it. The asking side
 //! listens for the outcome; the writer's side looks for requests by polling alone, because a
 //! listener on the writer's node would be woken by every batch that it commits itself.
+//!
+//! What a command carries in `secrets` (hashed or sealed by then) is dropped with its outcome: no
+//! copy of a key outlives its use here.
 
 use std::time::Duration;
 
@@ -130,7 +133,8 @@ impl OperatorRequests {
     pub async fn finish(store: &Store, id: Uuid, outcome: &str) -> Result<(), StoreError> {
         let sql = "with done as ( \
                  update public.operator_requests \
-                 set done_at = clock_timestamp(), outcome = $2::json \
+                 set done_at = clock_timestamp(), outcome = $2::json, \
+                     command = (command::jsonb - 'secrets')::json \
                  where id = $1 and done_at is null returning id) \
              select pg_notify($3, id::text) from done";
         sqlx::query(sql)
@@ -170,7 +174,8 @@ async fn outcome_until(
 /// Withdraws what nobody has taken. False: somebody has.
 async fn withdraw(store: &Store, id: Uuid) -> Result<bool, StoreError> {
     let sql = "update public.operator_requests \
-         set done_at = clock_timestamp(), outcome = $2::json \
+         set done_at = clock_timestamp(), outcome = $2::json, \
+             command = (command::jsonb - 'secrets')::json \
          where id = $1 and taken_at is null and done_at is null";
     let withdrawn = sqlx::query(sql).bind(id).bind(WITHDRAWN);
     let rows = withdrawn.execute(store.pool()).await?.rows_affected();

@@ -86,18 +86,43 @@ impl Book {
     }
 
     /// Names of a client's events, in order.
-    ///
-    /// # Panics
-    /// When the database is away.
     pub async fn client_event_types(&self, client_id: Uuid) -> Vec<String> {
+        self.types_of("client", client_id).await
+    }
+
+    /// Names of the events of a member of staff, in order.
+    pub async fn staff_event_types(&self, staff_id: Uuid) -> Vec<String> {
+        self.types_of("staff", staff_id).await
+    }
+
+    async fn types_of(&self, aggregate_type: &str, id: Uuid) -> Vec<String> {
         sqlx::query_scalar(
-            "select event_type from events where aggregate_type = 'client' \
-             and aggregate_id = $1 order by sequence",
+            "select event_type from events where aggregate_type = $1 \
+             and aggregate_id = $2 order by sequence",
         )
-        .bind(client_id.to_string())
+        .bind(aggregate_type)
+        .bind(id.to_string())
         .fetch_all(&self.pool)
         .await
         .expect("the book is readable")
+    }
+
+    /// Everything that rests of staff and of what was ordered about them, as one text.
+    ///
+    /// # Panics
+    /// When the database is away.
+    pub async fn kept_of_staff(&self) -> String {
+        let rows: Vec<String> = sqlx::query_scalar(
+            "select payload::text || metadata::text from events where aggregate_type = 'staff' \
+             union all select value from secrets \
+             union all select s::text from sessions s \
+             union all select o::text from operator_requests o \
+             union all select u::text from unique_values u",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .expect("the database is readable");
+        rows.join("\n")
     }
 
     /// Everything that rests of clients, as one text: to look for what must not be there.

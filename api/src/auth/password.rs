@@ -98,7 +98,8 @@ impl Passwords {
     }
 }
 
-fn hash(password: &SecretString) -> Answered<String> {
+/// The PHC string of a password, on this thread.
+pub(super) fn hash(password: &SecretString) -> Answered<String> {
     let hash = hasher().hash_password(password.expose_secret().as_bytes());
     hash.map(|hash| hash.to_string()).map_err(|error| {
         tracing::error!(%error, "a password could not be hashed");

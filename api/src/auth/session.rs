@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
-use daybook_domain::{ClientId, SessionId};
+use daybook_domain::{ClientId, SessionId, StaffRole};
 use daybook_store::{Metadata, NewSession, RefreshRow, SubjectKey};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -76,14 +76,19 @@ pub(crate) fn begin(
 
 /// The first tokens of a session.
 pub(crate) fn issued_first(app: &App, session: &NewSession, audience: Audience) -> Issued {
-    let row = RefreshRow {
+    let session_id = SessionId(session.session_id);
+    issued(app, session_id, &first_refresh(session), audience)
+}
+
+/// The refresh token that a session begins with.
+pub(crate) fn first_refresh(session: &NewSession) -> RefreshRow {
+    RefreshRow {
         subject: session.subject,
         refresh_id: session.refresh_id,
         refresh_issued_at: session.issued_at,
         expires_at: session.expires_at,
         impersonated_by: session.impersonated_by.clone(),
-    };
-    issued(app, SessionId(session.session_id), &row, audience)
+    }
 }
 
 /// The tokens of a session whose newest refresh token is this.
@@ -93,11 +98,23 @@ pub(crate) fn issued(
     row: &RefreshRow,
     audience: Audience,
 ) -> Issued {
+    issued_in_role(app, session_id, row, audience, None)
+}
+
+/// The same; of staff with their role.
+pub(crate) fn issued_in_role(
+    app: &App,
+    session_id: SessionId,
+    row: &RefreshRow,
+    audience: Audience,
+    role: Option<StaffRole>,
+) -> Issued {
     let bearer = Bearer {
         subject: row.subject,
         session_id,
         audience,
         impersonated_by: row.impersonated_by.clone(),
+        role,
     };
     let refresh = Refresh {
         subject: row.subject,

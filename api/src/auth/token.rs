@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use daybook_domain::{ClientId, SessionId, Timestamp};
+use daybook_domain::{ClientId, SessionId, StaffId, StaffRole, Timestamp};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
     errors::ErrorKind,
@@ -70,6 +70,9 @@ struct Claims {
     /// Somebody of the broker's, who acts in the client's place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     act: Option<String>,
+    /// What a member of staff may do: another role ends the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<StaffRole>,
 }
 
 /// A secret, and the former one during a rotation.
@@ -94,6 +97,14 @@ pub(crate) struct Identity {
     pub(crate) impersonated_by: Option<String>,
 }
 
+/// Which member of staff a token names, in which session, and what they may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StaffIdentity {
+    pub(crate) staff_id: StaffId,
+    pub(crate) session_id: SessionId,
+    pub(crate) role: StaffRole,
+}
+
 /// What a refresh token says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refresh {
@@ -111,6 +122,8 @@ pub(crate) struct Bearer {
     pub(crate) session_id: SessionId,
     pub(crate) audience: Audience,
     pub(crate) impersonated_by: Option<String>,
+    /// Of staff.
+    pub(crate) role: Option<StaffRole>,
 }
 
 /// Issues and checks tokens.
@@ -232,6 +245,7 @@ impl Tokens {
             nbf: now.timestamp(),
             exp: now.timestamp().saturating_add(lifetime_s),
             act: bearer.impersonated_by.clone(),
+            role: bearer.role,
         })
     }
 
@@ -248,26 +262,30 @@ impl Tokens {
             nbf: refresh.issued_at.timestamp(),
             exp: refresh.expires_at.timestamp(),
             act: None,
+            role: None,
         })
     }
 
     /// A client's access token.
     pub(crate) fn verify(&self, token: &str) -> Result<Identity, TokenError> {
-        self.verify_access(token, Audience::Client)
-    }
-
-    /// Anybody's access token.
-    pub(crate) fn verify_access(
-        &self,
-        token: &str,
-        audience: Audience,
-    ) -> Result<Identity, TokenError> {
-        let claims = self.access.verify(token, audience.access(), "access")?;
+        let audience = Audience::Client.access();
+        let claims = self.access.verify(token, audience, "access")?;
         Ok(Identity {
             client_id: ClientId(claims.sub),
             session_id: SessionId(claims.sid),
             expires_at: claims.exp,
             impersonated_by: claims.act,
+        })
+    }
+
+    /// The access token of a member of staff.
+    pub(crate) fn verify_staff(&self, token: &str) -> Result<StaffIdentity, TokenError> {
+        let audience = Audience::Staff.access();
+        let claims = self.access.verify(token, audience, "access")?;
+        Ok(StaffIdentity {
+            staff_id: StaffId(claims.sub),
+            session_id: SessionId(claims.sid),
+            role: claims.role.ok_or(TokenError::Invalid)?,
         })
     }
 
@@ -309,6 +327,7 @@ mod tests {
             session_id: SessionId(Uuid::now_v7()),
             audience,
             impersonated_by: None,
+            role: (audience == Audience::Staff).then_some(StaffRole::Compliance),
         }
     }
 
@@ -378,8 +397,10 @@ mod tests {
         let client = tokens.issue_access(&bearer(Audience::Client), now());
         let staff = tokens.issue_access(&bearer(Audience::Staff), now());
         let refreshing = tokens.issue_refresh(&refresh(), Audience::Client);
-        assert!(tokens.verify_access(&client, Audience::Staff).is_err());
+        assert!(tokens.verify_staff(&client).is_err());
         assert!(tokens.verify(&staff).is_err());
+        let role = tokens.verify_staff(&staff).map(|identity| identity.role);
+        assert_eq!(role, Ok(StaffRole::Compliance));
         assert!(tokens.verify(&refreshing).is_err());
         let as_refresh = |token: &str| tokens.verify_refresh(token, Audience::Client);
         assert!(as_refresh(&client).is_err());

@@ -4,7 +4,10 @@
 use chrono::{DateTime, Utc};
 use daybook_domain::client::Factor;
 use daybook_store::{Keyring, StoreError, SubjectKey};
-use qrcode::{QrCode, render::svg};
+use qrcode::{
+    QrCode,
+    render::{svg, unicode},
+};
 use rand::RngExt as _;
 use totp_rs::{Builder, Secret, Totp};
 
@@ -38,6 +41,12 @@ pub(crate) struct Setup {
     pub(crate) url: String,
     /// For a camera.
     pub(crate) qr_svg: String,
+}
+
+/// The same for a camera in front of a terminal.
+pub(crate) fn qr_text(url: &str) -> Answered<String> {
+    let code = QrCode::new(url.as_bytes()).map_err(failed)?;
+    Ok(code.render::<unicode::Dense1x2>().build())
 }
 
 /// Makes a new secret for the address that the authenticator will show.

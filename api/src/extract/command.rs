@@ -1,6 +1,9 @@
 //! Commands: the caller's idempotency key, the engine's answer.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    fmt::Display,
+    sync::{Arc, OnceLock},
+};
 
 use axum::{
     body::Body,
@@ -27,6 +30,11 @@ const KEY_MAX: usize = 255;
 pub(crate) struct Command {
     pub(crate) client_id: ClientId,
     pub(crate) info: Arc<RequestInfo>,
+    keyed: Keyed,
+}
+
+/// What an answer is kept under, but for the caller.
+pub(super) struct Keyed {
     key: Option<String>,
     /// Method and route template, the same under both prefixes.
     route: String,
@@ -44,6 +52,16 @@ impl FromRequestParts<Shared> for Command {
             .client_id();
         state.engine()?;
         let Info(info) = Info::from_request_parts(parts, state).await?;
+        Ok(Self {
+            client_id,
+            info,
+            keyed: Keyed::of(parts)?,
+        })
+    }
+}
+
+impl Keyed {
+    pub(super) fn of(parts: &Parts) -> Answered<Self> {
         let template = parts
             .extensions
             .get::<MatchedPath>()
@@ -53,11 +71,29 @@ impl FromRequestParts<Shared> for Command {
             .path_and_query()
             .map_or("/", |target| target.as_str());
         Ok(Self {
-            client_id,
-            info,
             key: idempotency_key(parts)?,
             route: route(&parts.method, template.unwrap_or(parts.uri.path())),
             target: without_version(target).to_owned(),
+        })
+    }
+
+    /// The key of an answer to `caller`. `part` tells apart several commands of one request.
+    pub(super) fn idempotency(
+        &self,
+        caller: &dyn Display,
+        part: &str,
+        body: &[u8],
+    ) -> Option<IdempotencyRequest> {
+        let key = self.key.clone()?;
+        let hash = Sha256::new()
+            .chain_update(self.target.as_bytes())
+            .chain_update(b"\0")
+            .chain_update(body)
+            .finalize();
+        Some(IdempotencyRequest {
+            scope: format!("{caller} {}{part}", self.route),
+            key,
+            request_hash: hash.into(),
         })
     }
 }
@@ -82,17 +118,7 @@ fn idempotency_key(parts: &Parts) -> Answered<Option<String>> {
 impl Command {
     /// The key of the answer. `part` tells apart several commands of one request.
     pub(crate) fn idempotency(&self, part: &str, body: &[u8]) -> Option<IdempotencyRequest> {
-        let key = self.key.clone()?;
-        let hash = Sha256::new()
-            .chain_update(self.target.as_bytes())
-            .chain_update(b"\0")
-            .chain_update(body)
-            .finalize();
-        Some(IdempotencyRequest {
-            scope: format!("{} {}{part}", self.client_id, self.route),
-            key,
-            request_hash: hash.into(),
-        })
+        self.keyed.idempotency(&self.client_id, part, body)
     }
 
     /// Hands a command to the account and waits for its answer. A refusal becomes its problem;
@@ -221,20 +247,26 @@ mod tests {
     fn command(key: Option<&str>, target: &str) -> Command {
         let identity = Identity {
             client_id: ClientId::default(),
+            session_id: Default::default(),
             expires_at: 0,
+            impersonated_by: None,
         };
         let info = RequestInfo {
             id: "r".into(),
             address: [127, 0, 0, 1].into(),
             user_agent: None,
+            device: String::new(),
             identity: Ok(identity),
+            staff: Err(Problem::new(Code::Unauthenticated)),
         };
         Command {
             client_id: ClientId::default(),
             info: Arc::new(info),
-            key: key.map(str::to_owned),
-            route: route(&Method::POST, "/api/v1/trading/close/{id}"),
-            target: target.to_owned(),
+            keyed: Keyed {
+                key: key.map(str::to_owned),
+                route: route(&Method::POST, "/api/v1/trading/close/{id}"),
+                target: target.to_owned(),
+            },
         }
     }
 

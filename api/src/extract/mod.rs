@@ -5,9 +5,11 @@ mod client;
 mod command;
 mod query;
 mod reads;
+mod staff;
 
 pub(crate) use body::JsonBody;
 pub(crate) use client::{Info, SignedIn};
 pub(crate) use command::{Command, answer, answered, done, json, refusal};
 pub(crate) use query::{Items, PathId, Query, page_of, parameter};
-pub(crate) use reads::Fresh;
+pub(crate) use reads::{Fresh, min_position};
+pub(crate) use staff::{Admin, Compliance, StaffCommand, StaffOf, Support};

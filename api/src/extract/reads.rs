@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, request::Parts},
+};
 
 use crate::{
     app::{App, Shared},
@@ -24,11 +27,8 @@ impl FromRequestParts<Shared> for Fresh {
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Problem> {
         let client = SignedIn::from_request_parts(parts, app).await?.client_id();
-        let position = match parts.headers.get("daybook-min-position") {
-            Some(value) => value.to_str().ok().and_then(parse).ok_or_else(|| {
-                let message = "must be a position of the book";
-                Problem::field(Code::InvalidValue, "Daybook-Min-Position", message)
-            })?,
+        let position = match min_position(&parts.headers)? {
+            Some(position) => position,
             None => app.acknowledged.get(&client).unwrap_or_default().any,
         };
         Ok(Self {
@@ -36,6 +36,18 @@ impl FromRequestParts<Shared> for Fresh {
             position,
         })
     }
+}
+
+/// `Daybook-Min-Position`, where it was sent.
+pub(crate) fn min_position(headers: &HeaderMap) -> Answered<Option<i64>> {
+    let Some(value) = headers.get("daybook-min-position") else {
+        return Ok(None);
+    };
+    let position = value.to_str().ok().and_then(parse);
+    position.map(Some).ok_or_else(|| {
+        let message = "must be a position of the book";
+        Problem::field(Code::InvalidValue, "Daybook-Min-Position", message)
+    })
 }
 
 fn parse(text: &str) -> Option<i64> {

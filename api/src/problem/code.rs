@@ -76,6 +76,10 @@ codes! {
         "A request that cookies sign in needs `X-CSRF-Token` with the value of `daybook_csrf`, and the site's own `Origin`.";
     ClientSuspended = 403 "client_suspended" "Client suspended"
         "The client may not sign in at present.";
+    StaffDisabled = 403 "staff_disabled" "Member of staff disabled"
+        "The member of staff may not sign in at present.";
+    Forbidden = 403 "forbidden" "Not allowed"
+        "The role of the member of staff does not allow it.";
     KycRequired = 403 "kyc_required" "Checks not done"
         "Live orders and funding need approved documents.";
     EmailUnverified = 403 "email_unverified" "E-mail address not verified"

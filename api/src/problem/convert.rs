@@ -1,6 +1,6 @@
 //! Which problem each error of the layers below becomes.
 
-use daybook_domain::{AccountRejection, ClientRejection};
+use daybook_domain::{AccountRejection, ClientRejection, StaffRejection};
 use daybook_engine::EngineError;
 use daybook_projections::ReadError;
 use daybook_relay::RelayError;
@@ -100,6 +100,21 @@ impl From<&ClientRejection> for Problem {
     }
 }
 
+impl From<&StaffRejection> for Problem {
+    fn from(rejection: &StaffRejection) -> Self {
+        match rejection {
+            StaffRejection::AlreadyCreated => Self::new(Code::Conflict),
+            StaffRejection::NotCreated => Self::new(Code::NotFound),
+            StaffRejection::Disabled => Self::new(Code::StaffDisabled),
+            StaffRejection::CodeRequired => Self::new(Code::TotpRequired),
+            StaffRejection::CodeUsed => Self::new(Code::InvalidCode),
+            StaffRejection::InvalidField { field, message } => {
+                Self::field(Code::InvalidValue, field, message.clone())
+            }
+        }
+    }
+}
+
 /// Logged whole here; the caller reads the code's meaning.
 fn failed(code: Code, error: &dyn std::error::Error) -> Problem {
     let mut chain = error.to_string();
@@ -122,6 +137,7 @@ impl From<EngineError> for Problem {
             EngineError::IdempotencyKeyReused => Self::new(Code::IdempotencyKeyReused),
             EngineError::UniqueTaken { .. } => Self::new(Code::Conflict),
             EngineError::ClientRefused(rejection) => Self::from(&rejection),
+            EngineError::StaffRefused(rejection) => Self::from(&rejection),
             EngineError::AccountRefused(rejection) => Self::from(&rejection),
             EngineError::InstrumentRefused(rejection) => {
                 Self::with_detail(Code::InvalidTerms, rejection.to_string())

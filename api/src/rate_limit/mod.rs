@@ -12,7 +12,7 @@ use std::{
 };
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use daybook_domain::ClientId;
+use daybook_domain::{ClientId, StaffId};
 use daybook_store::{Store, perimeter::network_of};
 
 use self::shared::Shared;
@@ -28,6 +28,7 @@ const CALLERS_MAX: usize = 100_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Caller {
     Client(ClientId),
+    Staff(StaffId),
     Address(IpAddr),
 }
 

@@ -99,6 +99,7 @@ impl Shared {
     fn name(&self, caller: Caller) -> String {
         match caller {
             Caller::Client(client) => format!("client {client}"),
+            Caller::Staff(staff) => format!("staff {staff}"),
             Caller::Address(address) => {
                 let address = address.to_string();
                 let hash = self.keys.lookup_hash("rate_limit_address", &address);

@@ -1,9 +1,11 @@
 //! The routes, by resource.
 
 pub(crate) mod accounts;
+pub(crate) mod compliance;
 pub(crate) mod funding;
 pub(crate) mod health;
 pub(crate) mod market;
 pub(crate) mod sessions;
+pub(crate) mod staff;
 pub(crate) mod trading;
 pub(crate) mod user;

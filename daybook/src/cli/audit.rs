@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use daybook_engine::stream_named;
 use daybook_store::{
     Store, StreamId,
     verify::{VerifyReport, verify_all, verify_stream},
@@ -23,7 +24,7 @@ pub enum Audit {
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// One stream: `account-<id>`, `client-<id>` or `instrument-<symbol>`.
+    /// One stream: `account-<id>`, `client-<id>`, `instrument-<symbol>` or `staff-<id>`.
     #[arg(long, conflicts_with = "all", value_parser = stream)]
     stream: Option<StreamId>,
     /// The whole book (what happens without --stream, too).
@@ -96,16 +97,8 @@ fn print(report: &VerifyReport, json: bool) -> anyhow::Result<()> {
 
 /// `account-<id>` and its like.
 fn stream(text: &str) -> Result<StreamId, String> {
-    let types = ["account", "client", "instrument"];
-    let found = types.iter().find_map(|aggregate_type| {
-        let id = text.strip_prefix(aggregate_type)?.strip_prefix('-')?;
-        (!id.is_empty()).then(|| StreamId::new(aggregate_type, id))
-    });
-    found.ok_or_else(|| {
-        format!(
-            "a stream is <type>-<id>, the type one of {}",
-            types.join(", ")
-        )
+    stream_named(text).ok_or_else(|| {
+        "a stream is <type>-<id>, the type one of account, client, instrument, staff".to_owned()
     })
 }
 
@@ -117,6 +110,8 @@ mod tests {
     fn a_stream_is_named_by_type_and_id() {
         let parsed = stream("instrument-EURUSD").unwrap();
         assert_eq!(parsed, StreamId::new("instrument", "EURUSD"));
+        let staff = stream("staff-0193c0de-0000-7000-8000-000000000000").unwrap();
+        assert_eq!(staff.aggregate_type, "staff");
         assert!(stream("account-").is_err());
         assert!(stream("order-1").is_err());
     }

@@ -18,6 +18,7 @@ mod quotes;
 mod replay;
 mod scenario;
 mod simulate;
+mod staff;
 mod table;
 
 use clap::{Parser, Subcommand};
@@ -99,6 +100,9 @@ enum Command {
     /// Deposits and withdrawals, and decisions about them.
     #[command(subcommand)]
     Funding(funding::Funding),
+    /// People of the broker's.
+    #[command(subcommand)]
+    Staff(staff::Staff),
     /// A running server's quotes.
     #[command(subcommand)]
     Quotes(quotes::Quotes),
@@ -135,6 +139,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         | Command::Blocked(_)
         | Command::Mail(_)
         | Command::Funding(_)
+        | Command::Staff(_)
         | Command::Quotes(_)
         | Command::Scenario(_)
         | Command::Bench(_)
@@ -170,6 +175,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Funding(what) => {
             with_database(async |at| funding::run(what, at, json).await).await
         }
+        Command::Staff(what) => with_database(async |at| staff::run(what, at, json).await).await,
     }
 }
 
@@ -273,6 +279,12 @@ mod tests {
             "funding approve 0193c0de-0000-7000-8000-000000000000",
             "funding complete 0193c0de-0000-7000-8000-000000000000 --reference TX-4711",
             "funding reject 0193c0de-0000-7000-8000-000000000000 --reason wrong --json",
+            "staff create --email ines@broker.example --role admin --json",
+            "staff list",
+            "staff role ines@broker.example compliance",
+            "staff disable 0193c0de-0000-7000-8000-000000000000 --reason left",
+            "staff enable ines@broker.example",
+            "staff reset ines@broker.example --json",
             "simulate feed --listen 127.0.0.1:0 --ticks a.csv b.csv --speed 2.5 --seed 7 --loop \
              --max-gap-ms 100 --control",
             "quotes watch EURUSD XAUUSD --url http://127.0.0.1:8080 --count 3 --json",
@@ -307,6 +319,9 @@ mod tests {
             "blocked add 203.0.113.9 --for ever",
             "funding complete",
             "funding list --all --account 0193c0de-0000-7000-8000-000000000000",
+            "staff create --email ines@broker.example --role owner",
+            "staff create --role admin",
+            "staff disable ines@broker.example",
         ] {
             let words = std::iter::once("daybook").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "{line}");

@@ -6,14 +6,12 @@ use daybook_domain::{
     Account, AccountEvent, AccountId, Decimal, Timestamp,
     postings::{self, Posting},
 };
-use daybook_store::{Recorded, Store, StreamId};
+use daybook_engine::{Story, Until};
+use daybook_store::{Recorded, Store};
 use serde_json::json;
 
 use super::{At, Verdict, print_json, table::Table};
 use crate::{book::word, out::say};
-
-/// Events read at once.
-const PAGE: i64 = 1000;
 
 #[derive(Debug, Subcommand)]
 pub enum Replay {
@@ -76,40 +74,25 @@ pub async fn run(what: Replay, at: At<'_>, json: bool) -> anyhow::Result<Verdict
 }
 
 async fn replay(store: &Store, args: &AccountArgs) -> anyhow::Result<(Vec<Step>, Account)> {
-    let stream = StreamId::new("account", args.id);
-    let mut account = Account::default();
+    let until = Until {
+        as_of: args.as_of,
+        position: None,
+        sequence: args.sequence,
+    };
+    let mut story = Story::of(store.clone(), args.id, until);
     let mut steps = Vec::new();
-    let mut sequence = 0;
-    loop {
-        let page = store
-            .read_stream(&stream, sequence, PAGE)
-            .await
-            .with_context(|| format!("reading {stream}"))?;
-        let last = page.len() < usize::try_from(PAGE)?;
-        for recorded in page {
-            let beyond = args.as_of.is_some_and(|as_of| recorded.recorded_at > as_of)
-                || args
-                    .sequence
-                    .is_some_and(|wanted| recorded.sequence > wanted);
-            if beyond {
-                return Ok((steps, account));
-            }
-            sequence = recorded.sequence;
-            let event: AccountEvent = recorded.decode()?;
-            account.evolve(&event);
-            steps.push(Step {
-                recorded,
-                event,
-                balance: account.funds.balance(),
-                held: account.funds.held,
-                orders: account.orders.len(),
-                positions: account.positions.len(),
-            });
-        }
-        if last {
-            return Ok((steps, account));
-        }
+    while let Some(told) = story.next().await.context("reading the account")? {
+        let account = story.account();
+        steps.push(Step {
+            recorded: told.recorded,
+            event: told.event,
+            balance: account.funds.balance(),
+            held: account.funds.held,
+            orders: account.orders.len(),
+            positions: account.positions.len(),
+        });
     }
+    Ok((steps, story.into_account()))
 }
 
 fn print_table(steps: &[Step], account: &Account) {

@@ -1,12 +1,19 @@
 //! What a person's fields may hold. Spaces around a value are no part of it.
 
-use super::{ClientRejection, Registration};
+use super::Registration;
 
 const EMAIL_MAX: usize = 254;
 const NAME_MAX: usize = 100;
 const PHONE_MAX: usize = 32;
 
-type Checked = Result<(), ClientRejection>;
+/// A field that may not hold what it should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Invalid {
+    pub(crate) field: &'static str,
+    pub(crate) message: String,
+}
+
+type Checked = Result<(), Invalid>;
 
 /// The form under which an address is stored, hashed and compared: trimmed, lower case.
 #[must_use]
@@ -41,7 +48,8 @@ pub(super) fn check(person: &Registration) -> Checked {
     person.country.as_deref().map_or(Ok(()), check_country)
 }
 
-fn check_email(email: &str) -> Checked {
+/// A normalised address.
+pub(crate) fn check_email(email: &str) -> Checked {
     if email.len() > EMAIL_MAX {
         return invalid("email", format!("has more than {EMAIL_MAX} characters"));
     }
@@ -61,7 +69,7 @@ fn check_name(field: &'static str, name: &str) -> Checked {
 }
 
 /// One line of at most `max` characters.
-pub(super) fn check_text(field: &'static str, text: &str, max: usize) -> Checked {
+pub(crate) fn check_text(field: &'static str, text: &str, max: usize) -> Checked {
     if text.trim().is_empty() {
         return invalid(field, "is empty".to_owned());
     }
@@ -94,5 +102,5 @@ fn check_country(country: &str) -> Checked {
 }
 
 fn invalid(field: &'static str, message: String) -> Checked {
-    Err(ClientRejection::InvalidField { field, message })
+    Err(Invalid { field, message })
 }

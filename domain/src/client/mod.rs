@@ -22,8 +22,10 @@ pub use command::ClientCommand;
 pub use cqrs::ClientServices;
 pub use event::ClientEvent;
 pub use field::normalised_email;
+pub(crate) use field::{Invalid, check_email, check_text};
 pub use kyc::{DocumentFormat, DocumentKind, Kyc, KycDocument, KycStatus};
 pub use rejection::ClientRejection;
+pub(crate) use security::FactorRefusal;
 pub use security::{Factor, RevokeReason, Security, SignInFailure, TwoFactor};
 use serde::{Deserialize, Serialize};
 

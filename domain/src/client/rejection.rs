@@ -1,5 +1,7 @@
 //! Why a client's stream refuses.
 
+use super::{field::Invalid, security::FactorRefusal};
+
 /// The broken rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientRejection {
@@ -47,4 +49,19 @@ pub enum ClientRejection {
     /// That status cannot follow the one there is.
     #[error("kyc status cannot become that")]
     KycStep,
+}
+
+impl From<Invalid> for ClientRejection {
+    fn from(Invalid { field, message }: Invalid) -> Self {
+        Self::InvalidField { field, message }
+    }
+}
+
+impl From<FactorRefusal> for ClientRejection {
+    fn from(refusal: FactorRefusal) -> Self {
+        match refusal {
+            FactorRefusal::Missing => Self::TwoFactorRequired,
+            FactorRefusal::Used => Self::CodeUsed,
+        }
+    }
 }

@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::ClientRejection;
 use crate::Timestamp;
 
 /// Devices and networks that are remembered, the newest ones.
@@ -40,7 +39,7 @@ pub enum SignInFailure {
     Password,
     /// The code was wrong or used before.
     SecondFactor,
-    /// The client is suspended.
+    /// The client is suspended, or the member of staff disabled.
     Suspended,
 }
 
@@ -56,15 +55,26 @@ pub enum RevokeReason {
     PasswordChanged,
     /// A refresh token came back after it had been replaced: somebody has a copy.
     RefreshReused,
-    /// The client was suspended.
+    /// The client was suspended, or the member of staff disabled.
     Suspended,
     /// Somebody of the broker's ended them.
     ForceLogout,
     /// The person was erased.
     Erased,
+    /// The member of staff has another role.
+    RoleChanged,
 }
 
-/// The second factor of a client who has one.
+/// Why what was shown beside the password does not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FactorRefusal {
+    /// Nothing was shown.
+    Missing,
+    /// It was accepted before.
+    Used,
+}
+
+/// The second factor of whoever has one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TwoFactor {
     /// The newest time step that was accepted: a code works once, and none older than it.
@@ -83,16 +93,16 @@ impl TwoFactor {
         }
     }
 
-    pub(super) fn check(&self, factor: Factor) -> Result<(), ClientRejection> {
+    pub(crate) fn check(&self, factor: Factor) -> Result<(), FactorRefusal> {
         match factor {
-            Factor::None => Err(ClientRejection::TwoFactorRequired),
+            Factor::None => Err(FactorRefusal::Missing),
             Factor::Totp { step } if step > self.last_step => Ok(()),
             Factor::RecoveryCode { index } if self.recovery_left.contains(&index) => Ok(()),
-            Factor::Totp { .. } | Factor::RecoveryCode { .. } => Err(ClientRejection::CodeUsed),
+            Factor::Totp { .. } | Factor::RecoveryCode { .. } => Err(FactorRefusal::Used),
         }
     }
 
-    pub(super) fn spend(&mut self, factor: Factor) {
+    pub(crate) fn spend(&mut self, factor: Factor) {
         match factor {
             Factor::None => {}
             Factor::Totp { step } => self.last_step = self.last_step.max(step),

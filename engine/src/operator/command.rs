@@ -1,11 +1,13 @@
 //! What an operator's command line may hand to the writer, and what it is told.
 
 use daybook_domain::{
-    AccountId, DealId, Decimal, FundingId, Symbol,
+    AccountId, DealId, Decimal, FundingId, StaffId, StaffRole, Symbol,
     account::{Bucket, Controls, FundingVerdict},
     instrument::InstrumentChange,
 };
 use serde::{Deserialize, Serialize};
+
+use super::staff::{Credentials, Newcomer, StaffChange};
 
 /// A command of an operator, as it is stored between the command line and the writer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +81,29 @@ pub enum OperatorCommand {
         reason: Option<String>,
         /// The payment's name elsewhere.
         reference: Option<String>,
+    },
+    /// Take somebody into staff.
+    CreateStaff {
+        /// Whom.
+        staff_id: StaffId,
+        /// What they may do.
+        role: StaffRole,
+        /// Dropped with the outcome, like `secrets` of any command.
+        secrets: Box<Newcomer>,
+    },
+    /// Replace the password and the authenticator of a member of staff.
+    ResetStaff {
+        /// Whose.
+        staff_id: StaffId,
+        /// Dropped with the outcome, like `secrets` of any command.
+        secrets: Box<Credentials>,
+    },
+    /// Change what a member of staff may do.
+    ChangeStaff {
+        /// Whose.
+        staff_id: StaffId,
+        /// What.
+        change: StaffChange,
     },
 }
 

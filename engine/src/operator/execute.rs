@@ -2,11 +2,15 @@
 //! stands in the book beside the facts.
 
 use daybook_domain::{
-    AccountCommand, AccountId, DealId, Symbol, account::Decision, instrument::InstrumentChange,
+    AccountCommand, AccountId, DealId, StaffId, Symbol, account::Decision,
+    instrument::InstrumentChange,
 };
 use daybook_store::{IdempotencyRow, OperatorRequest};
 
-use super::{OperatorCommand, OperatorOutcome};
+use super::{
+    OperatorCommand, OperatorOutcome,
+    staff::{self, StaffOrder},
+};
 use crate::{
     engine::Engine,
     error::EngineError,
@@ -33,6 +37,7 @@ enum Asked {
     Terms(Symbol, Box<InstrumentChange>, Option<String>),
     Correction(CorrectionRequest),
     Account(AccountId, AccountCommand),
+    Staff(StaffId, StaffOrder),
 }
 
 /// Executes a request; the outcome is JSON text.
@@ -49,7 +54,7 @@ pub(super) async fn execute(
     };
     let reply = match asked(request, command) {
         Asked::Terms(symbol, change, reason) => {
-            let row = row_of(request);
+            let row = row_of(request, &["InstrumentTermsChanged"]);
             let told = engine
                 .change_terms(symbol, *change, reason, origin(request), Some(row))
                 .await;
@@ -61,6 +66,9 @@ pub(super) async fn execute(
                 }
                 told => answer_of_change(told),
             };
+        }
+        Asked::Staff(staff_id, order) => {
+            return staff::execute(engine, request, staff_id, order).await;
         }
         Asked::Correction(correction) => engine.correct(correction).await?,
         Asked::Account(account_id, command) => {
@@ -145,6 +153,17 @@ fn asked(request: &OperatorRequest, command: OperatorCommand) -> Asked {
                 by,
             },
         ),
+        OperatorCommand::CreateStaff {
+            staff_id,
+            role,
+            secrets,
+        } => Asked::Staff(staff_id, StaffOrder::Create(role, secrets)),
+        OperatorCommand::ResetStaff { staff_id, secrets } => {
+            Asked::Staff(staff_id, StaffOrder::Reset(secrets))
+        }
+        OperatorCommand::ChangeStaff { staff_id, change } => {
+            Asked::Staff(staff_id, StaffOrder::Change(change))
+        }
     }
 }
 
@@ -165,7 +184,7 @@ fn correction(
     })
 }
 
-fn origin(request: &OperatorRequest) -> Origin {
+pub(super) fn origin(request: &OperatorRequest) -> Origin {
     Origin {
         actor: request.actor.clone(),
         reason: "operator".to_owned(),
@@ -216,18 +235,18 @@ pub(super) fn with_position(body: String, at: i64) -> String {
     }
 }
 
-/// The row under which a change of terms is found again.
-fn row_of(request: &OperatorRequest) -> IdempotencyRow {
+/// The row under which what these events did is found again.
+pub(super) fn row_of(request: &OperatorRequest, events: &[&'static str]) -> IdempotencyRow {
     let key = key_of(request);
     IdempotencyRow {
         scope: key.scope,
         key: key.key,
-        aggregate_id: "instrument".to_owned(),
+        aggregate_id: "operator".to_owned(),
         request_hash: key.request_hash,
         status: 200,
         body: json(&OperatorOutcome::Done {
             position: 0,
-            events: vec!["InstrumentTermsChanged".to_owned()],
+            events: events.iter().map(|name| (*name).to_owned()).collect(),
         }),
         position: 0,
     }

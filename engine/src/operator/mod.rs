@@ -7,13 +7,17 @@
 
 mod command;
 mod execute;
+mod staff;
 
 use std::{sync::Weak, time::Duration};
 
 use daybook_store::{OperatorRequest, OperatorRequests, Store};
 use tokio::sync::watch;
 
-pub use self::command::{OperatorCommand, OperatorOutcome};
+pub use self::{
+    command::{OperatorCommand, OperatorOutcome},
+    staff::{Credentials, Newcomer, StaffChange},
+};
 use crate::{
     engine::{Engine, Inner},
     error::EngineError,
@@ -75,7 +79,8 @@ pub(crate) async fn run(engine: Weak<Inner>, store: Store, mut stop: watch::Rece
 }
 
 async fn serve(engine: &Engine, store: &Store, request: &OperatorRequest) {
-    tracing::info!(id = %request.id, actor = request.actor, command = request.command, "operator");
+    let command = shown(&request.command);
+    tracing::info!(id = %request.id, actor = request.actor, command, "operator");
     let outcome = match execute::execute(engine, request).await {
         Ok(outcome) => outcome,
         // Another node may execute it, now or when the book is there again.
@@ -93,6 +98,18 @@ async fn serve(engine: &Engine, store: &Store, request: &OperatorRequest) {
         }
         tokio::time::sleep(POLL * 4).await;
     }
+}
+
+/// A command as the log may have it: without what is secret.
+fn shown(command: &str) -> String {
+    let parsed = serde_json::from_str::<serde_json::Map<_, _>>(command);
+    parsed.map_or_else(
+        |_none_of_ours| String::new(),
+        |mut command| {
+            command.remove("secrets");
+            serde_json::Value::Object(command).to_string()
+        },
+    )
 }
 
 async fn give_back(store: &Store, request: &OperatorRequest) {

@@ -179,6 +179,7 @@ fn same(error: &EngineError) -> EngineError {
         | EngineError::IdempotencyKeyReused
         | EngineError::UniqueTaken { .. }
         | EngineError::ClientRefused(_)
+        | EngineError::StaffRefused(_)
         | EngineError::AccountRefused(_)
         | EngineError::InstrumentRefused(_)
         | EngineError::Store(_) => EngineError::Unavailable,

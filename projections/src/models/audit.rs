@@ -1,10 +1,11 @@
 //! Who did what, when, from where and why: one row per event of the book, whatever its type.
 //!
-//! Addresses and user agents are copied as the ciphertext they are in the book.
+//! Addresses and user agents are copied as the ciphertext they are in the book. What staff looked
+//! at concerns the client who was looked at.
 
 use std::collections::HashMap;
 
-use daybook_domain::{AccountEvent, AccountId, ClientId};
+use daybook_domain::{AccountEvent, AccountId, ClientId, StaffEvent};
 use daybook_store::{Metadata, Recorded};
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
@@ -38,7 +39,7 @@ impl Projection for Audit {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn schema(&self) -> &'static str {
@@ -109,9 +110,25 @@ fn line(recorded: &Recorded) -> Result<Line<'_>, ProjectionError> {
     match &*recorded.aggregate_type {
         facts::ACCOUNT => line.account_id = Some(facts::id_of(recorded)?),
         facts::CLIENT => line.client_id = Some(facts::id_of(recorded)?),
-        _neither => {}
+        facts::STAFF => line.client_id = looked_at(recorded)?,
+        _none_of_these => {}
     }
     Ok(line)
+}
+
+/// The client whom a member of staff looked at.
+fn looked_at(recorded: &Recorded) -> Result<Option<ClientId>, ProjectionError> {
+    if &*recorded.event_type != "StaffLooked" {
+        return Ok(None);
+    }
+    let event = recorded
+        .decode()
+        .map_err(|error| ProjectionError::event(recorded.position, error.to_string()))?;
+    if let StaffEvent::StaffLooked { client_id, .. } = event {
+        Ok(client_id)
+    } else {
+        Ok(None)
+    }
 }
 
 /// The accounts opened in this batch. Only these payloads are decoded: nothing else is needed.

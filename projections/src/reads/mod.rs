@@ -1,12 +1,14 @@
 //! Queries of the read models. Always through the views of the schema `read`, so that a rebuild's
 //! swap goes unnoticed.
 
+mod audit;
 mod decode;
 mod funding;
 mod page;
 mod rows;
 mod wait;
 
+pub use audit::{AuditFilter, AuditRow};
 use daybook_domain::{AccountId, ClientId, DealId, OrderId, PositionId, account::Position};
 use daybook_store::Store;
 pub use funding::FundingOf;

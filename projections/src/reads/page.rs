@@ -49,12 +49,14 @@ pub struct Page {
 
 impl Page {
     /// One row more than asked for tells whether there is another page.
-    pub(crate) const fn one_more(self) -> i64 {
+    #[must_use]
+    pub const fn one_more(self) -> i64 {
         self.limit.saturating_add(1)
     }
 
-    /// Rows born before this position.
-    pub(crate) fn before(self) -> i64 {
+    /// Rows born before this position, or sequence.
+    #[must_use]
+    pub fn before(self) -> i64 {
         self.cursor.map_or(i64::MAX, |cursor| cursor.0)
     }
 }
@@ -70,7 +72,8 @@ pub struct PageOf<T> {
 
 impl<T> PageOf<T> {
     /// Cuts a page from up to `limit + 1` rows with the positions they were born at.
-    pub(crate) fn cut(mut rows: Vec<(i64, T)>, limit: i64) -> Self {
+    #[must_use]
+    pub fn cut(mut rows: Vec<(i64, T)>, limit: i64) -> Self {
         let limit = usize::try_from(limit.max(0)).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
         rows.truncate(limit);

@@ -78,6 +78,36 @@ async fn a_request_that_nobody_takes_is_withdrawn() {
 }
 
 #[tokio::test]
+async fn what_is_secret_in_a_command_is_dropped_with_its_outcome() {
+    let node = Node::start().await;
+    let command = r#"{"op":"staff","secrets":{"totp":"enc:v1:abc"}}"#;
+    let submit = |patience| OperatorRequests::submit(&node.store, "cli", command, patience);
+    let kept = async || -> Vec<String> {
+        let sql = "select command::text from public.operator_requests";
+        let rows = sqlx::query_scalar(sql).fetch_all(node.store.pool());
+        rows.await.unwrap()
+    };
+    let serving = async {
+        let request = loop {
+            if let Some(request) = OperatorRequests::take(&node.store).await.unwrap() {
+                break request;
+            }
+        };
+        assert_eq!(
+            request.command, command,
+            "whoever executes it gets it whole"
+        );
+        let finished = OperatorRequests::finish(&node.store, request.id, "{}");
+        finished.await.unwrap();
+    };
+    let (reply, ()) = tokio::join!(submit(PATIENCE), serving);
+    assert_eq!(reply.unwrap(), OperatorReply::Done("{}".to_owned()));
+    let reply = submit(Duration::from_millis(50)).await;
+    assert_eq!(reply.unwrap(), OperatorReply::Withdrawn);
+    assert_eq!(kept().await, [r#"{"op": "staff"}"#; 2]);
+}
+
+#[tokio::test]
 async fn the_last_day_rolled_over_is_remembered() {
     let node = Node::start().await;
     assert_eq!(node.store.rolled_through().await.unwrap(), None);

@@ -10,8 +10,9 @@ use daybook_domain::{
     margin::{Figures, figures},
     rules::TradingState,
 };
+use daybook_engine::{Step, Story, Until};
 use daybook_projections::{AccountRow, names};
-use daybook_store::{Recorded, StreamId};
+use daybook_store::Recorded;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -24,7 +25,6 @@ use crate::{
     routes::market::time_parameter,
 };
 
-const EVENTS_PER_READ: i64 = 1_000;
 const SIGHTINGS_MAX: u32 = 20;
 
 /// An account's figures, in its currency.
@@ -204,23 +204,13 @@ pub(super) async fn story(
     id: AccountId,
     mut read: impl FnMut(&Recorded, AccountEvent) -> ControlFlow<()>,
 ) -> Answered<()> {
-    let stream = StreamId::new("account", id);
-    let mut sequence = 0;
-    loop {
-        let store = &app.handles.store;
-        let events = store
-            .read_stream(&stream, sequence, EVENTS_PER_READ)
-            .await?;
-        let Some(last) = events.last() else {
+    let mut story = Story::of(app.handles.store.clone(), id, Until::default());
+    while let Some(Step { recorded, event }) = story.next().await? {
+        if read(&recorded, event).is_break() {
             return Ok(());
-        };
-        sequence = last.sequence;
-        for recorded in &events {
-            if read(recorded, recorded.decode()?).is_break() {
-                return Ok(());
-            }
         }
     }
+    Ok(())
 }
 
 impl AccountBody {

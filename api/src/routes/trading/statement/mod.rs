@@ -11,6 +11,7 @@ use axum::{
 };
 use chrono::{SubsecRound, Utc};
 use daybook_domain::{Currency, Timestamp};
+use daybook_projections::AccountRow;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -130,10 +131,26 @@ pub(crate) struct StatementEntry {
 }
 
 /// How the statement is written.
-enum Format {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
     Json,
     Csv,
     Hledger,
+}
+
+impl Format {
+    /// The one that was asked for; JSON where none was.
+    pub(crate) fn of(text: Option<&str>) -> Answered<Self> {
+        match text {
+            None | Some("json") => Ok(Self::Json),
+            Some("csv") => Ok(Self::Csv),
+            Some("hledger") => Ok(Self::Hledger),
+            Some(_) => {
+                let message = "must be json, csv or hledger";
+                Err(Problem::field(Code::InvalidValue, "format", message))
+            }
+        }
+    }
 }
 
 /// An account's statement.
@@ -155,18 +172,20 @@ pub(crate) async fn statement(
     fresh: Fresh,
     Query(query): Query<StatementQuery>,
 ) -> Answered<Response> {
-    let format = match query.format.as_deref() {
-        None | Some("json") => Format::Json,
-        Some("csv") => Format::Csv,
-        Some("hledger") => Format::Hledger,
-        Some(_) => {
-            let message = "must be json, csv or hledger";
-            return Err(Problem::field(Code::InvalidValue, "format", message));
-        }
-    };
+    let format = Format::of(query.format.as_deref())?;
     let from = time_parameter("from", query.from.as_deref())?;
     let to = time_parameter("to", query.to.as_deref())?;
     let account = read_account(&app, client, &fresh, query.account_id.as_deref(), &[]).await?;
+    written_out(&app, &account, (from, to), format).await
+}
+
+/// The statement of an account that the caller may see.
+pub(crate) async fn written_out(
+    app: &Shared,
+    account: &AccountRow,
+    (from, to): (Option<Timestamp>, Option<Timestamp>),
+    format: Format,
+) -> Answered<Response> {
     // To the millisecond, as every time of an answer: the opening itself is part of it.
     let from = from.unwrap_or_else(|| account.opened_at.trunc_subsecs(3));
     let to = to.unwrap_or_else(Utc::now);
@@ -174,11 +193,11 @@ pub(crate) async fn statement(
         let message = "must not be before from";
         return Err(Problem::field(Code::InvalidValue, "to", message));
     }
-    let statement = Statement::of(&app, &account, (from, to)).await?;
+    let statement = Statement::of(app, account, (from, to)).await?;
     Ok(match format {
-        Format::Json => Json(StatementBody::of(&app, &statement)).into_response(),
+        Format::Json => Json(StatementBody::of(app, &statement)).into_response(),
         Format::Csv => {
-            let body = StatementBody::of(&app, &statement);
+            let body = StatementBody::of(app, &statement);
             written("text/csv; charset=utf-8", formats::csv(&body.entries))
         }
         Format::Hledger => written("text/plain; charset=utf-8", formats::hledger(&statement)),
