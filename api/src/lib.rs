@@ -22,7 +22,7 @@ mod text;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, extract::DefaultBodyLimit};
 pub use config::{ApiConfig, Limits, Network};
 pub use problem::{ErrorEntry, error_catalogue};
 pub use serve::{install_metrics, metrics_router, serve};
@@ -35,7 +35,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::{
     app::{App, Shared},
     problem::{Code, Problem},
-    routes::{accounts, health, market, trading, user},
+    routes::{accounts, export, health, kyc, market, trading, user},
     stream::{private, quotes},
 };
 
@@ -63,6 +63,10 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(auth::routes::login))
         .routes(routes!(user::me, user::change))
         .routes(routes!(accounts::accounts, accounts::open))
+        .routes(routes!(kyc::kyc))
+        .routes(routes!(kyc::document))
+        .routes(routes!(export::export))
+        .merge(uploads())
         .routes(routes!(market::symbols))
         .routes(routes!(market::quotes))
         .routes(routes!(market::candles))
@@ -83,6 +87,13 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(trading::statement::statement))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+}
+
+/// Bodies larger than the others'.
+fn uploads() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(kyc::upload))
+        .layer(DefaultBodyLimit::max(kyc::UPLOAD_MAX))
 }
 
 async fn absent() -> Problem {

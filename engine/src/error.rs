@@ -1,6 +1,9 @@
 //! What the engine answers when it does not answer.
 
-use daybook_domain::{AccountRejection, ClientRejection, instrument::InstrumentRejection};
+use daybook_domain::{
+    AccountId, AccountRejection, ClientRejection, account::Unsettled,
+    instrument::InstrumentRejection,
+};
 use daybook_store::{AppendError, StoreError};
 
 /// A request got no answer of its own. Nothing of it is in the book.
@@ -33,6 +36,14 @@ pub enum EngineError {
     /// An account cannot be opened as asked.
     #[error("opening the account refused")]
     AccountRefused(#[source] AccountRejection),
+    /// A client cannot be erased yet.
+    #[error("account {account_id} is not settled: {unsettled}")]
+    NotSettled {
+        /// Which of the client's accounts.
+        account_id: AccountId,
+        /// What is still open.
+        unsettled: Unsettled,
+    },
     /// An instrument's terms cannot be what is asked.
     #[error("changing the instrument refused")]
     InstrumentRefused(#[source] InstrumentRejection),
@@ -62,7 +73,9 @@ impl From<StoreError> for EngineError {
         match error {
             StoreError::Database(_) => Self::Unavailable,
             StoreError::Corrupt { place, detail } => Self::Corrupt(format!("{place}: {detail}")),
-            other @ (StoreError::Migration(_) | StoreError::Key(_)) => Self::Store(other),
+            other @ (StoreError::Migration(_) | StoreError::Key(_) | StoreError::Erased(_)) => {
+                Self::Store(other)
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ mod config;
 mod deals;
 pub mod desk;
 mod engine;
+mod erasure;
 mod error;
 mod instruments;
 mod known_clients;
@@ -31,10 +32,10 @@ pub use config::EngineConfig;
 pub use engine::Engine;
 pub use error::EngineError;
 pub use instruments::InstrumentChanged;
-pub use operator::{OperatorCommand, OperatorOutcome};
+pub use operator::{ClientOperation, OperatorCommand, OperatorOutcome};
 pub use request::{
-    Answer, ClientRequest, Correction, CorrectionRequest, IdempotencyRequest, NewAccount,
-    OpenAccountRequest, Origin, Outcome, PersonReply, PersonRequest, RegisterRequest, Render,
-    RenderClient, Reply, Request,
+    Answer, ClientRequest, Correction, CorrectionRequest, EraseRequest, Erased, IdempotencyRequest,
+    NewAccount, OpenAccountRequest, Origin, Outcome, PersonReply, PersonRequest, RegisterRequest,
+    Render, RenderClient, Reply, Request,
 };
 pub use shared::STATE_VERSION;

@@ -30,6 +30,9 @@ const NO_SNAPSHOTS: i32 = 0;
 /// Clients that may be worked on at once.
 const STRIPES: usize = 64;
 
+/// Makes the answer that is kept with a client's events.
+pub(crate) type KeptAnswer<'a> = &'a (dyn Fn(&[ClientEvent]) -> IdempotencyRow + Sync);
+
 /// Serialises the commands of each client.
 pub(crate) struct People {
     shared: Arc<Shared>,
@@ -118,7 +121,7 @@ impl People {
             uniques: Vec::new(),
             keys: Vec::new(),
             secrets: Vec::new(),
-            sessions: Vec::new(),
+            sessions: endings(request.client_id, &events),
             on_outcome: Box::new(|_| {}),
         };
         if !events.is_empty() {
@@ -149,6 +152,16 @@ impl People {
     /// [`EngineError::ClientRefused`] names the broken rule.
     pub async fn change(&self, request: PersonRequest) -> Result<PersonReply, EngineError> {
         let _turn = self.turn_of(request.client_id).await;
+        self.change_in_turn(request, None).await
+    }
+
+    /// The same for whoever has the client's turn. `kept` makes the answer that is kept with the
+    /// events, if there are any.
+    pub(crate) async fn change_in_turn(
+        &self,
+        request: PersonRequest,
+        kept: Option<KeptAnswer<'_>>,
+    ) -> Result<PersonReply, EngineError> {
         let client_id = request.client_id;
         let (mut client, handle) = self.load(client_id, &request.key).await?;
         let at = self.shared.clock.now();
@@ -167,9 +180,10 @@ impl People {
         let appends = vec![append_of(handle.clone(), sealed)];
         let mut submission = Submission::new(appends, metadata, Box::new(|_| {}));
         submission.secrets = request.secrets;
+        submission.idempotency = kept.map(|kept| kept(&events));
+        submission.sessions = endings(client_id, &events);
         let opens = request.session.map(SessionChange::Open);
-        let ends = events.iter().filter_map(|event| ended(client_id, event));
-        submission.sessions = ends.chain(opens).collect();
+        submission.sessions.extend(opens);
         self.known.forget(client_id);
         let committed = self.append(submission).await?;
         events.iter().for_each(|event| client.evolve(event));
@@ -231,7 +245,7 @@ impl People {
     }
 
     /// Commands of one client take turns.
-    async fn turn_of(&self, client_id: ClientId) -> MutexGuard<'_, ()> {
+    pub(crate) async fn turn_of(&self, client_id: ClientId) -> MutexGuard<'_, ()> {
         let hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
         let stripe = hasher.hash_one(client_id) % STRIPES as u64;
         let stripe = usize::try_from(stripe).unwrap_or(0);
@@ -349,6 +363,12 @@ impl People {
         self.shared.writer.submit(submission);
         told.await.map_err(|_ended| AppendError::Unavailable)?
     }
+}
+
+/// The sessions that end with events.
+fn endings(client_id: ClientId, events: &[ClientEvent]) -> Vec<SessionChange> {
+    let ended = events.iter().filter_map(|event| ended(client_id, event));
+    ended.collect()
 }
 
 /// The sessions that an event ends.

@@ -79,6 +79,21 @@ impl Book {
         rows.iter().map(event).collect()
     }
 
+    /// Names of a client's events, in order.
+    ///
+    /// # Panics
+    /// When the database is away.
+    pub async fn client_event_types(&self, client_id: Uuid) -> Vec<String> {
+        sqlx::query_scalar(
+            "select event_type from events
+             where aggregate_type = 'client' and aggregate_id = $1 order by sequence",
+        )
+        .bind(client_id.to_string())
+        .fetch_all(&self.pool)
+        .await
+        .expect("the book is readable")
+    }
+
     /// Names of an account's events, in order.
     pub async fn event_types(&self, account_id: Uuid) -> Vec<String> {
         let events = self.account(account_id).await;

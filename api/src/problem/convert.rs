@@ -1,5 +1,6 @@
 //! Which problem each error of the layers below becomes.
 
+use daybook_documents::DocumentError;
 use daybook_domain::{AccountRejection, ClientRejection};
 use daybook_engine::EngineError;
 use daybook_projections::ReadError;
@@ -113,6 +114,9 @@ impl From<EngineError> for Problem {
             EngineError::UniqueTaken { .. } => Self::new(Code::Conflict),
             EngineError::ClientRefused(rejection) => Self::from(&rejection),
             EngineError::AccountRefused(rejection) => Self::from(&rejection),
+            EngineError::NotSettled { .. } => {
+                Self::with_detail(Code::ClientNotSettled, error.to_string())
+            }
             EngineError::InstrumentRefused(rejection) => {
                 Self::with_detail(Code::InvalidTerms, rejection.to_string())
             }
@@ -126,7 +130,21 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::Database(_) => failed(Code::Unavailable, &error),
+            // Whoever is erased is nobody any more; a token may outlive its client by minutes.
+            StoreError::Erased(_) => Self::new(Code::Unauthenticated),
             StoreError::Migration(_) | StoreError::Corrupt { .. } | StoreError::Key(_) => {
+                failed(Code::Internal, &error)
+            }
+        }
+    }
+}
+
+impl From<DocumentError> for Problem {
+    fn from(error: DocumentError) -> Self {
+        match error {
+            DocumentError::Unavailable(_) => failed(Code::Unavailable, &error),
+            DocumentError::Key(error) => error.into(),
+            DocumentError::Missing(_) | DocumentError::Altered(_) | DocumentError::Settings(_) => {
                 failed(Code::Internal, &error)
             }
         }

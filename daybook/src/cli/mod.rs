@@ -3,6 +3,7 @@
 mod accounts;
 mod assign;
 mod audit;
+mod clients;
 mod config;
 mod deals;
 mod instruments;
@@ -87,6 +88,9 @@ enum Command {
     /// Flags, limits, leverage and money of an account.
     #[command(subcommand)]
     Accounts(accounts::Accounts),
+    /// Clients: their checks, suspension, erasure.
+    #[command(subcommand)]
+    Clients(clients::Clients),
     /// A running server's quotes.
     #[command(subcommand)]
     Quotes(quotes::Quotes),
@@ -120,6 +124,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         | Command::Instruments(_)
         | Command::Deals(_)
         | Command::Accounts(_)
+        | Command::Clients(_)
         | Command::Quotes(_)
         | Command::Scenario(_)
         | Command::Bench(_)
@@ -147,6 +152,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Deals(what) => with_database(async |at| deals::run(what, at, json).await).await,
         Command::Accounts(what) => {
             with_database(async |at| accounts::run(what, at, json).await).await
+        }
+        Command::Clients(what) => {
+            with_database(async |at| clients::run(what, at, json).await).await
         }
     }
 }
@@ -241,6 +249,12 @@ mod tests {
             "accounts controls 0193c0de-0000-7000-8000-000000000000 closeOnly=true",
             "accounts leverage 0193c0de-0000-7000-8000-000000000000 30",
             "accounts adjust 0193c0de-0000-7000-8000-000000000000 -25.50 --bucket demo",
+            "clients list --json",
+            "clients show 0193c0de-0000-7000-8000-000000000000",
+            "clients kyc 0193c0de-0000-7000-8000-000000000000 rejected --notes blurred",
+            "clients suspend 0193c0de-0000-7000-8000-000000000000 --reason doubt",
+            "clients reinstate 0193c0de-0000-7000-8000-000000000000",
+            "clients erase 0193c0de-0000-7000-8000-000000000000 --reason asked --yes",
             "simulate feed --listen 127.0.0.1:0 --ticks a.csv b.csv --speed 2.5 --seed 7 --loop \
              --max-gap-ms 100 --control",
             "quotes watch EURUSD XAUUSD --url http://127.0.0.1:8080 --count 3 --json",
@@ -268,6 +282,8 @@ mod tests {
             "deals bust 0193c0de-0000-7000-8000-000000000000",
             "deals reprice 0193c0de-0000-7000-8000-000000000000 --price 0 --reason x",
             "quotes watch",
+            "clients kyc 0193c0de-0000-7000-8000-000000000000 none",
+            "clients erase 0193c0de-0000-7000-8000-000000000000 --yes",
         ] {
             let words = std::iter::once("daybook").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "{line}");

@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use daybook_documents::{Documents, Keeper};
 use daybook_domain::Instrument;
 use daybook_engine::{Engine, EngineConfig, EngineError};
 use daybook_projections::{Reads, Runners};
 use daybook_store::{Role, Store, Writer};
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
 
 /// Pause before the engine's start is tried again, while the database is away.
 const RETRY: Duration = Duration::from_secs(1);
@@ -14,28 +15,38 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What runs only where the book is written.
 pub struct Node {
     store: Store,
-    reads: Reads,
+    keeping: Keeping,
     config: EngineConfig,
     engine: watch::Sender<Option<Engine>>,
     instruments: watch::Sender<Vec<Arc<Instrument>>>,
     runners: Option<Runners>,
+    keeper: Option<JoinHandle<()>>,
+}
+
+/// What is kept beside the book.
+pub struct Keeping {
+    /// Read models.
+    pub reads: Reads,
+    /// What clients handed in.
+    pub documents: Documents,
 }
 
 impl Node {
     pub const fn new(
         store: Store,
-        reads: Reads,
+        keeping: Keeping,
         config: EngineConfig,
         engine: watch::Sender<Option<Engine>>,
         instruments: watch::Sender<Vec<Arc<Instrument>>>,
     ) -> Self {
         Self {
             store,
-            reads,
+            keeping,
             config,
             engine,
             instruments,
             runners: None,
+            keeper: None,
         }
     }
 
@@ -93,13 +104,20 @@ impl Node {
             engine.instrument_changes(),
             self.instruments.clone(),
         ));
-        self.runners = Some(Runners::start(self.store.clone(), &self.reads));
+        let Keeping { reads, documents } = &self.keeping;
+        self.runners = Some(Runners::start(self.store.clone(), reads));
+        let keeper = Keeper::new(self.store.clone(), reads.clone(), documents.clone());
+        self.keeper = Some(tokio::spawn(keeper.run()));
         self.engine.send_replace(Some(engine));
         Ok(())
     }
 
     /// Ends the engine in order, then the projections.
     pub async fn stop(mut self) {
+        // Whatever it was at is taken up again at the next start.
+        if let Some(keeper) = self.keeper.take() {
+            keeper.abort();
+        }
         // Requests that still arrive are told that this node does not lead.
         let engine = self.engine.send_replace(None);
         if let Some(engine) = engine {

@@ -17,6 +17,7 @@ mod rejection;
 pub mod risk;
 #[cfg(test)]
 mod spec;
+mod unsettled;
 
 pub use command::{AccountCommand, Change, CloseFilter, OrderChanges};
 pub use controls::{Controls, Limits};
@@ -30,6 +31,7 @@ pub use rejection::AccountRejection;
 pub use risk::Risk;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+pub use unsettled::Unsettled;
 
 use crate::{ClientId, Currency, DealId, Market, OrderId, PositionId, Rules, Timestamp};
 

@@ -2,11 +2,12 @@
 //! stands in the book beside the facts.
 
 use daybook_domain::{
-    AccountCommand, AccountId, DealId, Symbol, account::Decision, instrument::InstrumentChange,
+    AccountCommand, AccountId, ClientId, DealId, Symbol, account::Decision,
+    instrument::InstrumentChange,
 };
 use daybook_store::{IdempotencyRow, OperatorRequest};
 
-use super::{OperatorCommand, OperatorOutcome};
+use super::{ClientOperation, OperatorCommand, OperatorOutcome, clients};
 use crate::{
     deals,
     engine::Engine,
@@ -33,6 +34,7 @@ enum Asked {
     Terms(Symbol, Box<InstrumentChange>, Option<String>),
     Correction(CorrectionRequest),
     Account(AccountId, AccountCommand),
+    Client(ClientId, ClientOperation),
 }
 
 /// Executes a request; the outcome is JSON text.
@@ -74,6 +76,9 @@ pub(super) async fn execute(
                 render: render(),
             };
             engine.execute(request).await?
+        }
+        Asked::Client(client_id, operation) => {
+            return clients::execute(engine, request, client_id, operation).await;
         }
     };
     Ok(with_position(reply.body, reply.position))
@@ -131,6 +136,10 @@ fn asked(request: &OperatorRequest, command: OperatorCommand) -> Asked {
                 by,
             },
         ),
+        OperatorCommand::Client {
+            client_id,
+            operation,
+        } => Asked::Client(client_id, operation),
     }
 }
 
@@ -151,7 +160,7 @@ fn correction(
     })
 }
 
-fn origin(request: &OperatorRequest) -> Origin {
+pub(super) fn origin(request: &OperatorRequest) -> Origin {
     Origin {
         actor: request.actor.clone(),
         reason: "operator".to_owned(),

@@ -5,6 +5,7 @@
 //! looked up there before anything else. Nothing is executed late either: what its operator does
 //! not wait for any more is closed unexecuted.
 
+mod clients;
 mod command;
 mod execute;
 
@@ -13,7 +14,7 @@ use std::{sync::Weak, time::Duration};
 use daybook_store::{OperatorRequest, OperatorRequests, Store};
 use tokio::sync::watch;
 
-pub use self::command::{OperatorCommand, OperatorOutcome};
+pub use self::command::{ClientOperation, OperatorCommand, OperatorOutcome};
 use crate::{
     engine::{Engine, Inner},
     error::EngineError,

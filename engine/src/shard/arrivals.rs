@@ -180,6 +180,7 @@ fn same(error: &EngineError) -> EngineError {
         | EngineError::UniqueTaken { .. }
         | EngineError::ClientRefused(_)
         | EngineError::AccountRefused(_)
+        | EngineError::NotSettled { .. }
         | EngineError::InstrumentRefused(_)
         | EngineError::Store(_) => EngineError::Unavailable,
     }

@@ -1,5 +1,7 @@
 //! Configuration as a user writes it.
 
+mod documents;
+
 use std::{fs, path::Path};
 
 use daybook_domain::rules::SessionRule;
