@@ -24,7 +24,6 @@ use tower_http::{
         predicate::{DefaultPredicate, Predicate, SizeAbove},
     },
     cors::{AllowOrigin, CorsLayer},
-    timeout::TimeoutLayer,
 };
 use tracing::Instrument as _;
 
@@ -39,6 +38,9 @@ use crate::{
 
 const BODY_MAX: usize = 64 * 1024;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Ten megabytes take a telephone minutes.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(180);
+const UPLOADS: &str = "/user/kyc/documents";
 const COMPRESS_ABOVE: u16 = 1024;
 const VERSION_PREFIX: &str = "/api/v1";
 
@@ -55,10 +57,7 @@ pub(crate) fn surround(routes: Router, app: &Shared) -> Router {
     let compressed = DefaultPredicate::new().and(SizeAbove::new(COMPRESS_ABOVE));
     routes
         .layer(DefaultBodyLimit::max(BODY_MAX))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            ANSWER_TIMEOUT,
-        ))
+        .layer(middleware::from_fn(hurry))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(Arc::clone(app), limit))
         .layer(CompressionLayer::new().compress_when(compressed))
@@ -107,6 +106,19 @@ fn cors(origins: &[String]) -> CorsLayer {
             header("x-request-id"),
         ])
         .max_age(Duration::from_secs(600))
+}
+
+/// Gives up on a request that takes too long, its body included.
+async fn hurry(request: Request, next: Next) -> Response {
+    let uploads =
+        request.method() == Method::POST && without_version(request.uri().path()) == UPLOADS;
+    let patience = if uploads {
+        UPLOAD_TIMEOUT
+    } else {
+        ANSWER_TIMEOUT
+    };
+    let answer = tokio::time::timeout(patience, next.run(request)).await;
+    answer.unwrap_or_else(|_late| Problem::new(Code::Unavailable).into_response())
 }
 
 /// Refuses who asks too often, and tells everybody what is left.
@@ -227,20 +239,20 @@ fn write_headers(headers: &mut HeaderMap, request_id: &str, path: &str, behind_t
     set("x-content-type-options", "nosniff");
     set("x-frame-options", "DENY");
     set("referrer-policy", "no-referrer");
-    set(
-        "content-security-policy",
-        if path.starts_with("/docs") {
+    // A route that serves what others made says more than this.
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(if path.starts_with("/docs") {
             // Swagger UI styles itself inline; everything else it needs is vendored.
             "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
          frame-ancestors 'none'"
         } else {
             "default-src 'none'; frame-ancestors 'none'"
-        },
-    );
+        }));
     if behind_tls {
-        set(
-            "strict-transport-security",
-            "max-age=31536000; includeSubDomains",
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000; includeSubDomains"),
         );
     }
     let public = ["/docs", "/openapi.json"]

@@ -24,7 +24,7 @@ mod text;
 use std::sync::Arc;
 
 pub use auth::first::{CredentialsError, FirstCredentials, staff_email_hash};
-use axum::Router;
+use axum::{Router, extract::DefaultBodyLimit};
 pub use config::{
     ApiConfig, CaptchaConfig, LimitStore, Limits, Network, PerimeterConfig, SCANNERS,
 };
@@ -40,7 +40,9 @@ use crate::{
     app::{App, Shared},
     auth::routes as sign_in,
     problem::{Code, Problem},
-    routes::{accounts, compliance, funding, health, market, sessions, staff, trading, user},
+    routes::{
+        accounts, compliance, export, funding, health, kyc, market, sessions, staff, trading, user,
+    },
     stream::{private, quotes},
 };
 
@@ -87,6 +89,10 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(sessions::end))
         .routes(routes!(user::me, user::change))
         .routes(routes!(accounts::accounts, accounts::open))
+        .routes(routes!(kyc::kyc))
+        .routes(routes!(kyc::document))
+        .routes(routes!(export::export))
+        .merge(uploads())
         .routes(routes!(market::symbols))
         .routes(routes!(market::quotes))
         .routes(routes!(market::candles))
@@ -124,6 +130,13 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(compliance::audit::list))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+}
+
+/// Bodies larger than the others'.
+fn uploads() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(kyc::upload))
+        .layer(DefaultBodyLimit::max(kyc::UPLOAD_MAX))
 }
 
 async fn absent() -> Problem {

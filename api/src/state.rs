@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use daybook_documents::Documents;
 use daybook_domain::Instrument;
 use daybook_engine::Engine;
 use daybook_projections::Reads;
@@ -22,6 +23,8 @@ pub struct ApiState {
     pub hub: Hub,
     /// WebSockets and streams of events.
     pub sockets: Sockets,
+    /// The bytes of what clients handed in.
+    pub documents: Documents,
     /// Candles.
     pub candles: Candles,
     /// Which symbols anybody wants: what is asked for or listened to is told here.

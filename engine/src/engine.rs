@@ -134,6 +134,10 @@ impl Engine {
         Self { inner }
     }
 
+    pub(crate) fn people(&self) -> &People {
+        &self.inner.people
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.inner.shared.store
     }

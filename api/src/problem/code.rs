@@ -105,11 +105,13 @@ codes! {
     FundingNotOpen = 409 "funding_not_open" "Request not open"
         "The deposit or withdrawal has ended, or has come too far for what was asked.";
     PayloadTooLarge = 413 "payload_too_large" "Body too large"
-        "A body has at most 64 KiB.";
+        "A body has at most 64 KiB, an upload 10 MiB.";
     UriTooLong = 414 "uri_too_long" "Address too long"
         "Path and query have at most 8 KiB.";
     UnsupportedMediaType = 415 "unsupported_media_type" "Unsupported media type"
-        "A body is sent as `application/json`.";
+        "A body is sent as `application/json`, an upload as `multipart/form-data`.";
+    UnsupportedDocument = 415 "unsupported_document" "Unsupported document"
+        "By its content the file is no whole PDF, JPEG or PNG, or it is something else besides; its name and content type are not looked at.";
     InstrumentDisabled = 422 "instrument_disabled" "Instrument disabled"
         "The instrument may not be traded at present.";
     CloseOnly = 422 "close_only" "Close only"
@@ -158,6 +160,8 @@ codes! {
         "The client has as many accounts as it may.";
     TooManyDocuments = 422 "too_many_documents" "Too many documents"
         "The client has handed in as many documents as they may.";
+    ClientNotSettled = 422 "client_not_settled" "Client not settled"
+        "An account of the client has open positions, working orders, real money or open funding requests: nobody is erased before.";
     IdempotencyKeyReused = 422 "idempotency_key_reused" "Idempotency key reused"
         "The key was used before with another path, query or body. A new request needs a new key.";
     RateLimited = 429 "rate_limited" "Too many requests"

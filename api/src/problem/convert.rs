@@ -1,5 +1,6 @@
 //! Which problem each error of the layers below becomes.
 
+use daybook_documents::DocumentError;
 use daybook_domain::{AccountRejection, ClientRejection, StaffRejection};
 use daybook_engine::EngineError;
 use daybook_projections::ReadError;
@@ -139,6 +140,9 @@ impl From<EngineError> for Problem {
             EngineError::ClientRefused(rejection) => Self::from(&rejection),
             EngineError::StaffRefused(rejection) => Self::from(&rejection),
             EngineError::AccountRefused(rejection) => Self::from(&rejection),
+            EngineError::NotSettled { .. } => {
+                Self::with_detail(Code::ClientNotSettled, error.to_string())
+            }
             EngineError::InstrumentRefused(rejection) => {
                 Self::with_detail(Code::InvalidTerms, rejection.to_string())
             }
@@ -152,7 +156,21 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::Database(_) => failed(Code::Unavailable, &error),
+            // Whoever is erased is nobody any more; a token may outlive its client by minutes.
+            StoreError::Erased(_) => Self::new(Code::Unauthenticated),
             StoreError::Migration(_) | StoreError::Corrupt { .. } | StoreError::Key(_) => {
+                failed(Code::Internal, &error)
+            }
+        }
+    }
+}
+
+impl From<DocumentError> for Problem {
+    fn from(error: DocumentError) -> Self {
+        match error {
+            DocumentError::Unavailable(_) => failed(Code::Unavailable, &error),
+            DocumentError::Key(error) => error.into(),
+            DocumentError::Missing(_) | DocumentError::Altered(_) | DocumentError::Settings(_) => {
                 failed(Code::Internal, &error)
             }
         }

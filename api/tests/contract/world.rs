@@ -9,6 +9,7 @@ use axum::{
 };
 use chrono::Utc;
 use daybook_api::{ApiConfig, ApiState, Sockets, SocketsConfig};
+use daybook_documents::{Documents, DocumentsConfig};
 use daybook_domain::{
     Instrument, Quote, Rules, Symbol, instrument::seed, quote::QuoteSource, rules::SessionRule,
 };
@@ -117,6 +118,8 @@ impl World {
             sockets: Sockets::start(&hub, &interest, SocketsConfig::default())
                 .expect("threads start"),
             hub,
+            documents: Documents::try_new(DocumentsConfig::Directory(documents()))
+                .expect("a directory needs nothing"),
             candles: Candles::new(candles),
             interest,
             engine,
@@ -243,4 +246,9 @@ impl World {
             .await;
         format!("Bearer {}", signed_in.expecting(200).text("/accessToken"))
     }
+}
+
+/// Where the documents of this process's tests go.
+fn documents() -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("daybook-documents-{}", std::process::id()))
 }

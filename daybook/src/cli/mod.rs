@@ -4,6 +4,7 @@ mod accounts;
 mod assign;
 mod audit;
 mod blocked;
+mod clients;
 mod config;
 mod deals;
 mod funding;
@@ -103,6 +104,9 @@ enum Command {
     /// People of the broker's.
     #[command(subcommand)]
     Staff(staff::Staff),
+    /// Clients: their checks, suspension, erasure.
+    #[command(subcommand)]
+    Clients(clients::Clients),
     /// A running server's quotes.
     #[command(subcommand)]
     Quotes(quotes::Quotes),
@@ -140,6 +144,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         | Command::Mail(_)
         | Command::Funding(_)
         | Command::Staff(_)
+        | Command::Clients(_)
         | Command::Quotes(_)
         | Command::Scenario(_)
         | Command::Bench(_)
@@ -176,6 +181,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
             with_database(async |at| funding::run(what, at, json).await).await
         }
         Command::Staff(what) => with_database(async |at| staff::run(what, at, json).await).await,
+        Command::Clients(what) => {
+            with_database(async |at| clients::run(what, at, json).await).await
+        }
     }
 }
 
@@ -285,6 +293,12 @@ mod tests {
             "staff disable 0193c0de-0000-7000-8000-000000000000 --reason left",
             "staff enable ines@broker.example",
             "staff reset ines@broker.example --json",
+            "clients list --json",
+            "clients show 0193c0de-0000-7000-8000-000000000000",
+            "clients kyc 0193c0de-0000-7000-8000-000000000000 rejected --notes blurred",
+            "clients suspend 0193c0de-0000-7000-8000-000000000000 --reason doubt",
+            "clients reinstate 0193c0de-0000-7000-8000-000000000000",
+            "clients erase 0193c0de-0000-7000-8000-000000000000 --reason asked --yes",
             "simulate feed --listen 127.0.0.1:0 --ticks a.csv b.csv --speed 2.5 --seed 7 --loop \
              --max-gap-ms 100 --control",
             "quotes watch EURUSD XAUUSD --url http://127.0.0.1:8080 --count 3 --json",
@@ -322,6 +336,8 @@ mod tests {
             "staff create --email ines@broker.example --role owner",
             "staff create --role admin",
             "staff disable ines@broker.example",
+            "clients kyc 0193c0de-0000-7000-8000-000000000000 none",
+            "clients erase 0193c0de-0000-7000-8000-000000000000 --yes",
         ] {
             let words = std::iter::once("daybook").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "{line}");

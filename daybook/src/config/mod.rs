@@ -9,6 +9,7 @@ mod variables;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use daybook_api::{Limits, Network, PerimeterConfig, SocketsConfig};
+use daybook_documents::DocumentsConfig;
 use daybook_domain::{Decimal, Rules, Symbol};
 use daybook_engine::EngineConfig;
 use daybook_mail::{Sender, SmtpUrl};
@@ -31,6 +32,8 @@ pub struct Config {
     pub advertise: String,
     /// Embedded database, documents, mails, generated secrets.
     pub data_dir: PathBuf,
+    /// Where clients' documents rest.
+    pub documents: DocumentsConfig,
     /// The database.
     pub database: DatabaseConfig,
     /// Market data.

@@ -9,11 +9,12 @@ mod secret;
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use daybook_api::{Network, SocketsConfig};
+use daybook_documents::{DocumentsConfig, S3Config};
 use daybook_domain::Decimal;
 use daybook_engine::EngineConfig;
 
@@ -35,6 +36,7 @@ pub fn config(environment: BTreeMap<String, String>) -> Result<Config, ConfigErr
     let engine = engine(&mut read, market.api_key.is_none());
     let (api, advertise) = api(&mut read, listen, database.url.is_some());
     let mail = mail::in_use(&mut read, listen);
+    let documents = documents(&mut read, &data_dir);
     let secrets = secret::in_use(&mut read, database.url.is_some(), &data_dir);
     later(&mut read);
     log_from(&mut read);
@@ -43,6 +45,7 @@ pub fn config(environment: BTreeMap<String, String>) -> Result<Config, ConfigErr
         metrics,
         advertise,
         data_dir,
+        documents,
         database,
         market,
         engine,
@@ -160,6 +163,34 @@ fn api(read: &mut Reader, listen: SocketAddr, external: bool) -> (ApiSettings, S
     (settings, advertise.unwrap_or_else(|| own_address(listen)))
 }
 
+/// A bucket where one is named, else a directory; half a bucket is none.
+fn documents(read: &mut Reader, data_dir: &Path) -> DocumentsConfig {
+    let endpoint = url(read, "S3_ENDPOINT", &["http", "https"]);
+    let region = read.text("S3_REGION").unwrap_or("us-east-1".to_owned());
+    let mut wanted = |name: &'static str| {
+        let value = read.text(name);
+        match (&endpoint, &value) {
+            (Some(_), None) => read.error(name, "is required with S3_ENDPOINT"),
+            (None, Some(_)) => read.error("S3_ENDPOINT", format!("is required with {name}")),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        value.unwrap_or_default()
+    };
+    let bucket = wanted("S3_BUCKET");
+    let access_key = wanted("S3_ACCESS_KEY").into();
+    let secret_key = wanted("S3_SECRET_KEY").into();
+    match endpoint {
+        Some(endpoint) => DocumentsConfig::S3(S3Config {
+            endpoint,
+            bucket,
+            region,
+            access_key,
+            secret_key,
+        }),
+        None => DocumentsConfig::Directory(data_dir.join("documents")),
+    }
+}
+
 /// Where others find this node. A name where it listens on every address, because that is none.
 fn own_address(listen: SocketAddr) -> String {
     if !listen.ip().is_unspecified() {
@@ -185,16 +216,8 @@ fn sockets(read: &mut Reader) -> SocketsConfig {
 
 /// Read and checked today, so that a configuration that is accepted stays acceptable.
 fn later(read: &mut Reader) {
-    for name in ["CRM_BASE_URL", "S3_ENDPOINT"] {
-        let _ = url(read, name, &["http", "https"]);
-    }
-    for name in [
-        "CRM_WEBHOOK_PATH",
-        "CRM_API_TOKEN",
-        "S3_BUCKET",
-        "S3_ACCESS_KEY",
-        "S3_SECRET_KEY",
-    ] {
+    let _ = url(read, "CRM_BASE_URL", &["http", "https"]);
+    for name in ["CRM_WEBHOOK_PATH", "CRM_API_TOKEN"] {
         let _ = read.text(name);
     }
     let _ = read.choice(

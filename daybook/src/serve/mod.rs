@@ -10,6 +10,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use daybook_api::{ApiConfig, ApiState, Sockets};
+use daybook_documents::Documents;
 use daybook_domain::Instrument;
 use daybook_engine::Engine;
 use daybook_mail::{OutboxConfig, Pace};
@@ -30,7 +31,7 @@ use crate::{
     stop::Stop,
 };
 use market::Market;
-use node::Node;
+use node::{Keeping, Node};
 
 /// Runs until asked to stop, or until it must not go on.
 pub async fn run(config: Config) -> anyhow::Result<()> {
@@ -72,6 +73,7 @@ async fn with_book(
         .collect();
     let mut market = Market::prepare(config, &store, &instruments).await?;
     let reads = Reads::new(store.clone());
+    let documents = Documents::try_new(config.documents.clone()).context("documents")?;
     let (engine, engines) = watch::channel(None::<Engine>);
     let (known, instruments) = watch::channel(instruments);
     let sockets = Sockets::start(&market.hub, &market.interest, config.api.sockets);
@@ -82,6 +84,7 @@ async fn with_book(
         reads: reads.clone(),
         hub: market.hub.clone(),
         sockets: sockets.clone(),
+        documents: documents.clone(),
         candles: market.candles.clone(),
         interest: market.interest.clone(),
         engine: engines.clone(),
@@ -90,9 +93,10 @@ async fn with_book(
     };
     let api = Served::start(listener, daybook_api::router(state));
     let leadership = Leadership::start(store.clone(), config.advertise.clone());
+    let keeper = Keeping { reads, documents };
     let mut node = Node::new(
         store.clone(),
-        reads,
+        keeper,
         config.engine.clone(),
         outbox_config(config),
         engine,

@@ -3,13 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use daybook_documents::{Documents, Keeper};
 use daybook_domain::Instrument;
 use daybook_engine::{Engine, EngineConfig, EngineError};
 use daybook_mail::{Outbox, OutboxConfig};
 use daybook_projections::{Reads, Runners};
 use daybook_store::{Role, Store, Writer};
 use futures::future::OptionFuture;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
 
 /// Pause before the engine's start is tried again, while the database is away.
 const RETRY: Duration = Duration::from_secs(1);
@@ -17,19 +18,28 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What runs only where the book is written.
 pub struct Node {
     store: Store,
-    reads: Reads,
+    keeping: Keeping,
     config: EngineConfig,
     mail: OutboxConfig,
     engine: watch::Sender<Option<Engine>>,
     instruments: watch::Sender<Vec<Arc<Instrument>>>,
     runners: Option<Runners>,
     outbox: Option<Outbox>,
+    keeper: Option<JoinHandle<()>>,
+}
+
+/// What is kept beside the book.
+pub struct Keeping {
+    /// Read models.
+    pub reads: Reads,
+    /// What clients handed in.
+    pub documents: Documents,
 }
 
 impl Node {
     pub const fn new(
         store: Store,
-        reads: Reads,
+        keeping: Keeping,
         config: EngineConfig,
         mail: OutboxConfig,
         engine: watch::Sender<Option<Engine>>,
@@ -37,13 +47,14 @@ impl Node {
     ) -> Self {
         Self {
             store,
-            reads,
+            keeping,
             config,
             mail,
             engine,
             instruments,
             runners: None,
             outbox: None,
+            keeper: None,
         }
     }
 
@@ -101,7 +112,10 @@ impl Node {
             engine.instrument_changes(),
             self.instruments.clone(),
         ));
-        self.runners = Some(Runners::start(self.store.clone(), &self.reads));
+        let Keeping { reads, documents } = &self.keeping;
+        self.runners = Some(Runners::start(self.store.clone(), reads));
+        let keeper = Keeper::new(self.store.clone(), reads.clone(), documents.clone());
+        self.keeper = Some(tokio::spawn(keeper.run()));
         let outbox = Outbox::start(&self.store, &self.mail);
         self.outbox = Some(outbox.map_err(|problem| anyhow::anyhow!("SMTP_URL: {problem}"))?);
         self.engine.send_replace(Some(engine));
@@ -110,6 +124,10 @@ impl Node {
 
     /// Ends the engine in order, then what reads the book.
     pub async fn stop(mut self) {
+        // Whatever it was at is taken up again at the next start.
+        if let Some(keeper) = self.keeper.take() {
+            keeper.abort();
+        }
         // Requests that still arrive are told that this node does not lead.
         let engine = self.engine.send_replace(None);
         if let Some(engine) = engine {

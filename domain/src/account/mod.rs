@@ -19,6 +19,7 @@ mod rejection;
 pub mod risk;
 #[cfg(test)]
 mod spec;
+mod unsettled;
 
 pub use command::{AccountCommand, Change, CloseFilter, OrderChanges};
 pub use controls::{Controls, Limits};
@@ -33,6 +34,7 @@ pub use rejection::AccountRejection;
 pub use risk::Risk;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+pub use unsettled::Unsettled;
 
 use crate::{ClientId, Currency, DealId, FundingId, Market, OrderId, PositionId, Rules, Timestamp};
 

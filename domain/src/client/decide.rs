@@ -202,6 +202,9 @@ impl Client {
     }
 
     fn submit(&self, document: &KycDocument, name: &str, at: Timestamp) -> Decided {
+        if self.suspended {
+            return Err(ClientRejection::Suspended);
+        }
         if self.kyc.documents.len() >= DOCUMENTS_MAX {
             return Err(ClientRejection::TooManyDocuments { max: DOCUMENTS_MAX });
         }

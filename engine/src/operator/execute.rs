@@ -2,13 +2,13 @@
 //! stands in the book beside the facts.
 
 use daybook_domain::{
-    AccountCommand, AccountId, DealId, StaffId, Symbol, account::Decision,
+    AccountCommand, AccountId, ClientId, DealId, StaffId, Symbol, account::Decision,
     instrument::InstrumentChange,
 };
 use daybook_store::{IdempotencyRow, OperatorRequest};
 
 use super::{
-    OperatorCommand, OperatorOutcome,
+    ClientOperation, OperatorCommand, OperatorOutcome, clients,
     staff::{self, StaffOrder},
 };
 use crate::{
@@ -38,6 +38,7 @@ enum Asked {
     Correction(CorrectionRequest),
     Account(AccountId, AccountCommand),
     Staff(StaffId, StaffOrder),
+    Client(ClientId, ClientOperation),
 }
 
 /// Executes a request; the outcome is JSON text.
@@ -80,6 +81,9 @@ pub(super) async fn execute(
                 render: render(),
             };
             engine.execute_for_staff(request).await?
+        }
+        Asked::Client(client_id, operation) => {
+            return clients::execute(engine, request, client_id, operation).await;
         }
     };
     Ok(with_position(reply.body, reply.position))
@@ -164,6 +168,10 @@ fn asked(request: &OperatorRequest, command: OperatorCommand) -> Asked {
         OperatorCommand::ChangeStaff { staff_id, change } => {
             Asked::Staff(staff_id, StaffOrder::Change(change))
         }
+        OperatorCommand::Client {
+            client_id,
+            operation,
+        } => Asked::Client(client_id, operation),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_domain::{
-    AccountEvent, Decimal, FundingId,
+    AccountEvent, Client, ClientId, Decimal, DocumentId, FundingId,
     account::{
         AccountKind, FundingKind, FundingRequest, FundingStatus, FundingVerdict, Order,
         event::FundingStep,
@@ -22,7 +22,7 @@ const EVERYTHING: Page = Page {
 async fn read_models_equal_the_accounts_that_the_domain_folds() {
     let mut book = Book::open(1).await;
     let runners = book.run();
-    book.write(6_000).await;
+    book.write(9_000).await;
     book.caught_up().await;
     assert_every_event_happened(&book);
     for trader in &book.world.traders {
@@ -33,8 +33,43 @@ async fn read_models_equal_the_accounts_that_the_domain_folds() {
         assert_journal(&book, trader).await;
         assert_funding(&book, trader).await;
     }
+    for (client_id, client) in &book.world.people {
+        assert_client(&book, *client_id, client).await;
+    }
     runners.stop().await;
     book.assert_equal_to_the_book().await;
+}
+
+async fn assert_client(book: &Book, client_id: ClientId, client: &Client) {
+    let row = book.reads.client(client_id).await.unwrap().unwrap();
+    assert_eq!(row.email_verified, client.email_verified);
+    assert_eq!(row.default_account_id, client.default_account);
+    assert_eq!(row.two_factor, client.security.two_factor.is_some());
+    assert_eq!(row.kyc_status, client.kyc.status);
+    assert_eq!(row.kyc_notes.is_some(), client.kyc.notes.is_some());
+    assert_eq!(
+        (row.suspended, row.erased),
+        (client.suspended, client.erased)
+    );
+    assert_eq!(Some(row.registered_at), client.registered_at);
+    let rows = book.reads.documents_of(client_id).await.unwrap();
+    assert_eq!(rows.len(), client.kyc.documents.len());
+    let known = rows.iter().map(|row| row.document_id).collect::<Vec<_>>();
+    let asked = [known.as_slice(), &[DocumentId::default()]].concat();
+    let found = book.reads.known_documents(&asked).await.unwrap();
+    assert_eq!(found, known.iter().copied().collect());
+    for (row, (document, name, at)) in rows.iter().zip(&client.kyc.documents) {
+        assert_eq!(
+            (row.document_id, row.client_id),
+            (document.document_id, client_id)
+        );
+        assert_eq!((row.kind, row.format), (document.kind, document.format));
+        assert_eq!(row.size.unsigned_abs(), document.size);
+        assert_eq!((&row.sha256, row.uploaded_at), (&document.sha256, *at));
+        assert_eq!(row.name, format!("enc:v1:{name}"));
+        let alone = book.reads.document(row.document_id).await.unwrap();
+        assert_eq!(alone.as_ref(), Some(row));
+    }
 }
 
 fn assert_every_event_happened(book: &Book) {
@@ -81,6 +116,28 @@ fn assert_every_event_happened(book: &Book) {
         "WithdrawalRequested",
     ];
     assert_eq!(happened, BTreeSet::from(all));
+    let personal = [
+        "ClientErased",
+        "ClientRegistered",
+        "ClientReinstated",
+        "ClientSuspended",
+        "DefaultAccountChanged",
+        "EmailVerified",
+        "KycStatusChanged",
+        "KycSubmitted",
+        "PasswordChanged",
+        "PasswordResetRequested",
+        "ProfileUpdated",
+        "RegistrationRepeated",
+        "SessionsRevoked",
+        "SignInFailed",
+        "SignedIn",
+        "TwoFactorDisabled",
+        "TwoFactorEnabled",
+        "UnusualSignIn",
+        "VerificationRequested",
+    ];
+    assert_eq!(book.world.personal, BTreeSet::from(personal));
 }
 
 async fn assert_account(book: &Book, trader: &Trader) {

@@ -145,12 +145,13 @@ async fn personal_data_is_copied_as_the_ciphertext_it_is() {
     book.caught_up().await;
     for client in &book.world.clients {
         let row = book.reads.client(*client).await.unwrap().unwrap();
-        assert_eq!(row.email, format!("enc:v1:email-{client}"));
+        assert_eq!(row.email, format!("enc:v1:email-{client}@example.test"));
         let sealed = [
             Some(row.first_name),
             Some(row.last_name),
             row.phone,
             row.country,
+            row.kyc_notes,
         ];
         let sealed: Vec<_> = sealed.into_iter().flatten().collect();
         assert!(

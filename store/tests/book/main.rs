@@ -5,6 +5,7 @@
 
 mod appending;
 mod candles;
+mod erasing;
 mod guarding;
 mod interop;
 mod leading;

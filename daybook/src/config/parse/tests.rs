@@ -1,5 +1,6 @@
 //! Configuration as a user writes it.
 
+mod documents;
 mod perimeter;
 
 use std::{fs, path::Path};

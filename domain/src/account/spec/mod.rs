@@ -29,6 +29,7 @@ mod pending_orders;
 mod preview;
 mod protection;
 mod refusals;
+mod settling;
 mod stop_out;
 mod stop_out_laws;
 mod stored;
