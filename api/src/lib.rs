@@ -128,6 +128,8 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(compliance::statement::statement))
         .routes(routes!(compliance::verify::verify))
         .routes(routes!(compliance::audit::list))
+        .routes(routes!(compliance::clients::erase))
+        .routes(routes!(compliance::clients::document))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
 }

@@ -58,7 +58,7 @@ codes! {
         "`Idempotency-Key` has 1 to 255 visible ASCII characters.";
     InvalidToken = 400 "invalid_token" "Link not valid"
         "The token of a mail's link is not one of ours, has expired, was used, or a newer one was asked for.";
-    InvalidCode = 400 "invalid_code" "Wrong code"
+    WrongFactor = 400 "invalid_code" "Wrong code"
         "The code of the authenticator, or the recovery code, is wrong or was used before.";
     CaptchaFailed = 400 "captcha_failed" "Captcha failed"
         "`captchaToken` is missing, or the captcha's provider does not vouch for it (any more).";

@@ -88,7 +88,7 @@ impl From<&ClientRejection> for Problem {
             ClientRejection::NotRegistered | ClientRejection::Erased => Self::new(Code::NotFound),
             ClientRejection::Suspended => Self::new(Code::ClientSuspended),
             ClientRejection::ResetLinkSpent => Self::new(Code::InvalidToken),
-            ClientRejection::CodeUsed => Self::new(Code::InvalidCode),
+            ClientRejection::CodeUsed => Self::new(Code::WrongFactor),
             ClientRejection::TwoFactorRequired => Self::new(Code::TotpRequired),
             ClientRejection::TwoFactorOn => Self::new(Code::TwoFactorOn),
             ClientRejection::TwoFactorOff => Self::new(Code::TwoFactorOff),
@@ -108,7 +108,7 @@ impl From<&StaffRejection> for Problem {
             StaffRejection::NotCreated => Self::new(Code::NotFound),
             StaffRejection::Disabled => Self::new(Code::StaffDisabled),
             StaffRejection::CodeRequired => Self::new(Code::TotpRequired),
-            StaffRejection::CodeUsed => Self::new(Code::InvalidCode),
+            StaffRejection::CodeUsed => Self::new(Code::WrongFactor),
             StaffRejection::InvalidField { field, message } => {
                 Self::field(Code::InvalidValue, field, message.clone())
             }

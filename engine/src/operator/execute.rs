@@ -89,6 +89,10 @@ pub(super) async fn execute(
     Ok(with_position(reply.body, reply.position))
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table: one arm for each command and nothing besides"
+)]
 fn asked(request: &OperatorRequest, command: OperatorCommand) -> Asked {
     let by = request.actor.clone();
     match command {

@@ -193,17 +193,17 @@ async fn submit(rig: &Rig, client_id: ClientId, operation: ClientOperation) -> O
 }
 
 fn events(outcome: OperatorOutcome) -> Vec<String> {
-    match outcome {
-        OperatorOutcome::Done { events, .. } => events,
-        other => panic!("{other:?}"),
-    }
+    let OperatorOutcome::Done { events, .. } = outcome else {
+        panic!("{outcome:?}");
+    };
+    events
 }
 
 fn code(outcome: OperatorOutcome) -> String {
-    match outcome {
-        OperatorOutcome::Refused { code, .. } => code,
-        other => panic!("{other:?}"),
-    }
+    let OperatorOutcome::Refused { code, .. } = outcome else {
+        panic!("{outcome:?}");
+    };
+    code
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ use daybook_tests::{
     client::registration,
     eventually,
     form::{DOCUMENTS, pdf},
+    officer::officer,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -91,6 +92,30 @@ async fn nobody_is_erased_while_something_is_open() {
     assert_eq!(run(&world, &unsure).await.0, Some(1), "nobody confirmed it");
 }
 
+async fn assert_nothing_rests(world: &World, client: &str) {
+    let keys =
+        format!("select count(*) from subject_keys where subject = '{client}' and wrapped is null");
+    assert_eq!(count(world, &keys).await, 1);
+    for table in ["secrets where subject", "unique_values where owner"] {
+        let sql = format!("select count(*) from {table} = '{client}'");
+        assert_eq!(count(world, &sql).await, 0, "{table}");
+    }
+    let told = format!(
+        "select count(*) from sessions where subject = '{client}' and (address <> '' or user_agent is not null or revoked_at is null)"
+    );
+    assert_eq!(count(world, &told).await, 0);
+}
+
+async fn assert_proves_itself(world: &World) {
+    for verification in [
+        ["audit", "verify", "--all"],
+        ["projections", "verify", "--all"],
+    ] {
+        let (code, text) = run(world, &verification).await;
+        assert_eq!(code, Some(0), "{verification:?}: {text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn after_it_nothing_can_be_read_and_the_book_still_proves_itself() {
     let world = World::start().await;
@@ -128,29 +153,13 @@ async fn after_it_nothing_can_be_read_and_the_book_still_proves_itself() {
     let refused = world.app.http.post("/auth/login", &sign_in).await;
     refused.problem(401, "invalid_credentials");
 
-    let keys =
-        format!("select count(*) from subject_keys where subject = '{client}' and wrapped is null");
-    assert_eq!(count(&world, &keys).await, 1);
-    for table in ["secrets where subject", "unique_values where owner"] {
-        let sql = format!("select count(*) from {table} = '{client}'");
-        assert_eq!(count(&world, &sql).await, 0, "{table}");
-    }
-    let told = format!(
-        "select count(*) from sessions where subject = '{client}' and (address <> '' or user_agent is not null or revoked_at is null)"
-    );
-    assert_eq!(count(&world, &told).await, 0);
+    assert_nothing_rests(&world, &client).await;
     eventually("the document is deleted", || async {
         (at_rest(&world.app) == 1).then_some(())
     })
     .await;
 
-    for verification in [
-        ["audit", "verify", "--all"],
-        ["projections", "verify", "--all"],
-    ] {
-        let (code, text) = run(&world, &verification).await;
-        assert_eq!(code, Some(0), "{verification:?}: {text}");
-    }
+    assert_proves_itself(&world).await;
     let rebuilt = ["projections", "rebuild", "clients", "--verify"];
     assert_eq!(run(&world, &rebuilt).await.0, Some(0));
     let (code, text) = run(&world, &["replay", "account", &trader.demo.to_string()]).await;
@@ -301,4 +310,35 @@ async fn bytes_that_no_event_tells_of_are_swept_after_a_day() {
         .get(&format!("{DOCUMENTS}/{known}"))
         .await
         .expecting(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compliance_reads_documents_and_erases_and_support_does_neither() {
+    let world = World::start().await;
+    let trader = world.trader().await;
+    let form = Form::of("passport", "passport.pdf", &pdf("of Ada"));
+    let handed_in = form.send(&trader.http).await.expecting(201);
+    let document = format!(
+        "/compliance/clients/{}/documents/{}",
+        trader.client_id,
+        handed_in.text_at("/documentId")
+    );
+    let erase = format!("/compliance/clients/{}/erase", trader.client_id);
+    let body = json!({ "reason": "asked to" });
+    let (_, support) = officer(&world.app, "support").await;
+    support.get(&document).await.problem(403, "forbidden");
+    support.post(&erase, &body).await.problem(403, "forbidden");
+    let (_, compliance) = officer(&world.app, "compliance").await;
+    compliance.get(&document).await.expecting(200);
+    let told = compliance.post(&erase, &body).await.expecting(200).json();
+    assert_eq!(told["erasedNow"], true);
+    let again = compliance.post(&erase, &body).await.expecting(200).json();
+    assert_eq!(again["erasedNow"], false);
+    trader.http.get("/user/me").await.any_problem(401);
+    compliance.get(&document).await.any_problem(404);
+    let nobody = format!("/compliance/clients/{}/erase", Uuid::now_v7());
+    compliance
+        .post(&nobody, &body)
+        .await
+        .problem(404, "not_found");
 }

@@ -80,7 +80,12 @@ async fn a_document_is_handed_in_listed_and_read_back() {
     let events = world.book.client_event_types(trader.client_id).await;
     assert_eq!(
         events,
-        ["ClientRegistered", "KycSubmitted", "KycStatusChanged"]
+        [
+            "ClientRegistered",
+            "SignedIn",
+            "KycSubmitted",
+            "KycStatusChanged"
+        ]
     );
 }
 
@@ -193,7 +198,10 @@ async fn content_decides_and_names_are_made_safe() {
     let directories = fs::read_dir(world.app.data_dir())
         .expect("readable")
         .count();
-    assert_eq!(directories, 1, "nothing is written beside the documents");
+    assert_eq!(
+        directories, 2,
+        "beside the mails nothing is written beside the documents"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ use tokio::{process::Command, time::timeout};
 /// Requests that are sent at least. The same are made up for the same document.
 const REQUESTS_MIN: u64 = 10_000;
 /// For each operation, beside those at the edges.
-const EXAMPLES: &str = "320";
+const EXAMPLES: &str = "200";
 const CHECKS: &str = "not_a_server_error,content_type_conformance";
 /// `/stream` goes on for ever.
 const ENDLESS: &str = "streamQuotes";

@@ -194,5 +194,5 @@ pub(crate) async fn disable(
 
 /// Wrong codes count as failed sign-ins: a million of them are soon tried.
 fn wrong<T>() -> Tried<T> {
-    Tried::Wrong(Problem::new(Code::InvalidCode))
+    Tried::Wrong(Problem::new(Code::WrongFactor))
 }
