@@ -10,7 +10,7 @@ use crate::support::{Book, PATIENCE, all_names};
 async fn pages_are_newest_first_and_stable_under_inserts() {
     let mut book = Book::open(2).await;
     let _runners = book.run();
-    book.write(2_500).await;
+    book.write(3_500).await;
     book.caught_up().await;
     let account = busiest(&book).await;
     let all = Page {
