@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use daybook_tests::{Http, World, launch::Directory};
+use daybook_store::testing::TestDatabase;
+use daybook_tests::{Book, Http, Launch, Simulator, launch::Directory};
 use serde_json::json;
 use tokio::{process::Command, time::timeout};
 
@@ -31,12 +32,16 @@ async fn requests_made_up_from_the_document_meet_no_error_of_ours() {
     let Some(program) = program().await else {
         return;
     };
-    let world = World::start().await;
+    // A provider that has candles to give: without one their route is right to answer 503.
+    let database = Box::pin(TestDatabase::start()).await;
+    let simulator = Simulator::start().await;
+    let launch = Launch::with(database.url(), simulator.ws_url(), simulator.rest_url());
+    let app = launch.start().await;
     let email = "schemathesis@example.test";
-    register(&world.app.http, email).await;
+    register(&app.http, email).await;
     let folder = Directory::new();
 
-    let run = command(&program, world.app.http.base(), email, folder.path()).output();
+    let run = command(&program, app.http.base(), email, folder.path()).output();
     let output = timeout(PATIENCE, run).await.expect("it ends in time");
     let output = output.expect("Schemathesis runs");
     let said = String::from_utf8_lossy(&output.stdout);
@@ -46,10 +51,10 @@ async fn requests_made_up_from_the_document_meet_no_error_of_ours() {
     let sent = generated(&said);
     let enough = sent.is_some_and(|sent| sent >= REQUESTS_MIN);
     assert!(enough, "{sent:?} of {REQUESTS_MIN}\n{said}");
-    let log = world.app.stderr();
+    let log = app.stderr();
     assert!(!log.contains("panicked"), "the server panicked");
-    world.app.http.get("/health/live").await.expecting(200);
-    world.book.assert_contiguous().await;
+    app.http.get("/health/live").await.expecting(200);
+    Book::on(database.url()).assert_contiguous().await;
 }
 
 /// The program; none (and a note) where there is none.

@@ -112,7 +112,7 @@ fn document_body(row: &DocumentRow, key: &SubjectKey) -> Answered<DocumentBody> 
 #[utoipa::path(get, path = "/user/kyc/documents/{id}", operation_id = "getKycDocument", tag = "me",
     params(("id" = Uuid, Path, description = "`documentId`")), security(("bearer" = [])),
     responses(
-        (status = 200, description = "The file, to be saved: `application/pdf`, `image/jpeg` or `image/png`", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The file, to be saved: `application/pdf`, `image/jpeg` or `image/png`", content((Vec<u8> = "application/pdf"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"))),
         (status = 401, description = "`unauthenticated`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such document, or somebody else's", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`unavailable`, `read_model_behind`", body = ProblemBody, content_type = "application/problem+json"),
