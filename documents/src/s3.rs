@@ -72,9 +72,12 @@ impl Bucket {
 
     pub(crate) async fn get(&self, id: DocumentId) -> Result<Bytes, DocumentError> {
         let read = async { self.0.get(&path(id)).await?.bytes().await };
-        read.await.map_err(|error| match error {
-            object_store::Error::NotFound { .. } => DocumentError::Missing(id),
-            error => DocumentError::unavailable(error),
+        read.await.map_err(|error| {
+            if matches!(error, object_store::Error::NotFound { .. }) {
+                DocumentError::Missing(id)
+            } else {
+                DocumentError::unavailable(error)
+            }
         })
     }
 

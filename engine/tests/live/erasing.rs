@@ -115,7 +115,11 @@ async fn a_deed_that_a_crash_left_undone_is_done_when_asked_again() {
     .await;
     erase(&rig, trader).await.unwrap();
     // As if the node had ended right after the fact.
-    rig.sql("update subject_keys s set wrapped = k.wrapped, destroyed_at = null from kept k where s.subject = k.subject").await;
+    rig.sql(
+        "update subject_keys s set wrapped = k.wrapped, destroyed_at = null \
+         from kept k where s.subject = k.subject",
+    )
+    .await;
     rig.restart().await;
     assert!(rig.store.keys().get(id.0).await.is_ok());
     let undone = rig.store.unfinished_erasures().await.unwrap();
@@ -193,17 +197,17 @@ async fn submit(rig: &Rig, client_id: ClientId, operation: ClientOperation) -> O
 }
 
 fn events(outcome: OperatorOutcome) -> Vec<String> {
-    match outcome {
-        OperatorOutcome::Done { events, .. } => events,
-        other => panic!("{other:?}"),
-    }
+    let OperatorOutcome::Done { events, .. } = outcome else {
+        panic!("{outcome:?}");
+    };
+    events
 }
 
 fn code(outcome: OperatorOutcome) -> String {
-    match outcome {
-        OperatorOutcome::Refused { code, .. } => code,
-        other => panic!("{other:?}"),
-    }
+    let OperatorOutcome::Refused { code, .. } = outcome else {
+        panic!("{outcome:?}");
+    };
+    code
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -91,6 +91,44 @@ async fn nobody_is_erased_while_something_is_open() {
     assert_eq!(run(&world, &unsure).await.0, Some(1), "nobody confirmed it");
 }
 
+/// No key, no secret, no look-up, and nothing that a session told.
+async fn assert_nothing_is_kept(world: &World, client: &str) {
+    let destroyed =
+        format!("select count(*) from subject_keys where subject = '{client}' and wrapped is null");
+    assert_eq!(count(world, &destroyed).await, 1);
+    for table in ["secrets where subject", "unique_values where owner"] {
+        let sql = format!("select count(*) from {table} = '{client}'");
+        assert_eq!(count(world, &sql).await, 0, "{table}");
+    }
+    let told = format!(
+        "select count(*) from sessions where subject = '{client}'
+         and (address <> '' or user_agent is not null or revoked_at is null)"
+    );
+    assert_eq!(count(world, &told).await, 0);
+}
+
+async fn assert_the_book_proves_itself(world: &World, trader: &Trader) {
+    for verification in [
+        ["audit", "verify", "--all"],
+        ["projections", "verify", "--all"],
+    ] {
+        let (code, text) = run(world, &verification).await;
+        assert_eq!(code, Some(0), "{verification:?}: {text}");
+    }
+    let rebuilt = ["projections", "rebuild", "clients", "--verify"];
+    assert_eq!(run(world, &rebuilt).await.0, Some(0));
+    let (code, text) = run(world, &["replay", "account", &trader.demo.to_string()]).await;
+    assert_eq!(code, Some(0), "{text}");
+    let client = trader.client_id.to_string();
+    let (_, shown) = run(world, &["clients", "show", &client]).await;
+    let shown: Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!(shown["state"], "erased");
+    for field in ["email", "firstName", "lastName", "phone", "country"] {
+        assert_eq!(shown[field], Value::Null, "{field}");
+    }
+    assert_eq!(shown["documents"][0]["name"], Value::Null);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn after_it_nothing_can_be_read_and_the_book_still_proves_itself() {
     let world = World::start().await;
@@ -128,40 +166,13 @@ async fn after_it_nothing_can_be_read_and_the_book_still_proves_itself() {
     let refused = world.app.http.post("/auth/login", &sign_in).await;
     refused.problem(401, "invalid_credentials");
 
-    let keys =
-        format!("select count(*) from subject_keys where subject = '{client}' and wrapped is null");
-    assert_eq!(count(&world, &keys).await, 1);
-    for table in ["secrets where subject", "unique_values where owner"] {
-        let sql = format!("select count(*) from {table} = '{client}'");
-        assert_eq!(count(&world, &sql).await, 0, "{table}");
-    }
-    let told = format!(
-        "select count(*) from sessions where subject = '{client}' and (address <> '' or user_agent is not null or revoked_at is null)"
-    );
-    assert_eq!(count(&world, &told).await, 0);
+    assert_nothing_is_kept(&world, &client).await;
     eventually("the document is deleted", || async {
         (at_rest(&world.app) == 1).then_some(())
     })
     .await;
 
-    for verification in [
-        ["audit", "verify", "--all"],
-        ["projections", "verify", "--all"],
-    ] {
-        let (code, text) = run(&world, &verification).await;
-        assert_eq!(code, Some(0), "{verification:?}: {text}");
-    }
-    let rebuilt = ["projections", "rebuild", "clients", "--verify"];
-    assert_eq!(run(&world, &rebuilt).await.0, Some(0));
-    let (code, text) = run(&world, &["replay", "account", &trader.demo.to_string()]).await;
-    assert_eq!(code, Some(0), "{text}");
-    let (_, shown) = run(&world, &["clients", "show", &client]).await;
-    let shown: Value = serde_json::from_str(&shown).expect("JSON");
-    assert_eq!(shown["state"], "erased");
-    for field in ["email", "firstName", "lastName", "phone", "country"] {
-        assert_eq!(shown[field], Value::Null, "{field}");
-    }
-    assert_eq!(shown["documents"][0]["name"], Value::Null);
+    assert_the_book_proves_itself(&world, &trader).await;
     other.http.get("/user/me").await.expecting(200);
     other.http.get("/user/export").await.expecting(200);
 
@@ -190,8 +201,14 @@ async fn an_erasure_that_a_crash_interrupted_is_finished_at_the_next_start() {
     let bytes = fs::read(&copy).expect("readable");
     let client = trader.client_id;
     for sql in [
-        format!("create table kept as select wrapped from subject_keys where subject = '{client}'"),
-        format!("create table kept_secrets as select * from secrets where subject = '{client}'"),
+        format!(
+            "create table kept as
+             select wrapped from subject_keys where subject = '{client}'"
+        ),
+        format!(
+            "create table kept_secrets as
+             select * from secrets where subject = '{client}'"
+        ),
     ] {
         sqlx::query(&sql)
             .execute(world.book.pool())
@@ -208,7 +225,8 @@ async fn an_erasure_that_a_crash_interrupted_is_finished_at_the_next_start() {
     // As if the node had ended right after the fact was in the book.
     for sql in [
         format!(
-            "update subject_keys set wrapped = (select wrapped from kept), destroyed_at = null where subject = '{client}'"
+            "update subject_keys set wrapped = (select wrapped from kept), destroyed_at = null
+             where subject = '{client}'"
         ),
         "insert into secrets select * from kept_secrets".to_owned(),
         "delete from erasures".to_owned(),
@@ -227,7 +245,8 @@ async fn an_erasure_that_a_crash_interrupted_is_finished_at_the_next_start() {
     })
     .await;
     let keys = format!(
-        "select count(*) from subject_keys where subject = '{client}' and wrapped is null and destroyed_at is not null"
+        "select count(*) from subject_keys where subject = '{client}'
+         and wrapped is null and destroyed_at is not null"
     );
     assert_eq!(count(&world, &keys).await, 1);
     let secrets = format!("select count(*) from secrets where subject = '{client}'");
