@@ -236,7 +236,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(start in 0..4_usize, rest in prop::collection::vec(any::<u8>(), 0..400)) {
+        fn no_bytes_make_it_panic(
+            start in 0..4_usize,
+            rest in prop::collection::vec(any::<u8>(), 0..400),
+        ) {
             let starts: [&[u8]; 4] = [b"", b"%PDF-1.7", b"\xFF\xD8\xFF\xC0", PNG];
             let _format = sniff(&[starts[start], &rest].concat());
         }

@@ -15,6 +15,9 @@ pub enum Unsettled {
     /// Money is held for requested withdrawals.
     #[error("{0} is held for requested withdrawals")]
     Held(Money),
+    /// Deposits or withdrawals are neither paid nor refused.
+    #[error("{0} deposits or withdrawals are open")]
+    Funding(usize),
     /// Real money is left, or owed.
     #[error("the real balance is {0}")]
     RealMoney(Money),
@@ -32,6 +35,8 @@ impl Account {
             Some(Unsettled::Orders(self.orders.len()))
         } else if !self.funds.held.is_zero() {
             Some(Unsettled::Held(money(self.funds.held)))
+        } else if !self.funding.is_empty() {
+            Some(Unsettled::Funding(self.funding.len()))
         } else if !self.funds.real.is_zero() {
             Some(Unsettled::RealMoney(money(self.funds.real)))
         } else {

@@ -115,7 +115,11 @@ async fn a_deed_that_a_crash_left_undone_is_done_when_asked_again() {
     .await;
     erase(&rig, trader).await.unwrap();
     // As if the node had ended right after the fact.
-    rig.sql("update subject_keys s set wrapped = k.wrapped, destroyed_at = null from kept k where s.subject = k.subject").await;
+    rig.sql(
+        "update subject_keys s set wrapped = k.wrapped, destroyed_at = null \
+         from kept k where s.subject = k.subject",
+    )
+    .await;
     rig.restart().await;
     assert!(rig.store.keys().get(id.0).await.is_ok());
     let undone = rig.store.unfinished_erasures().await.unwrap();
