@@ -24,6 +24,7 @@ mod sessions;
 mod shapes;
 mod sockets;
 mod staff;
+mod staff_roles;
 mod stream;
 mod trailing;
 mod two_factor;
