@@ -7,17 +7,20 @@ use daybook_domain::{
     AccountId, ClientId, Currency, Instrument, Market, Symbol, account::AccountKind,
 };
 use daybook_engine::{Engine, Origin};
+use daybook_mail::Links;
 use daybook_projections::AccountRow;
 use uuid::Uuid;
 
 use crate::{
     auth::{
+        captcha::Captcha,
         ended::Ended,
         guard::SignInGuard,
         password::Passwords,
         token::{Identity, StaffIdentity, Tokens},
     },
     bounded::Bounded,
+    perimeter::Perimeter,
     problem::{Answered, Code, Problem},
     rate_limit::RateLimits,
     request::RequestInfo,
@@ -52,14 +55,17 @@ pub(crate) struct Acknowledged {
 pub(crate) struct App {
     pub(crate) handles: ApiState,
     pub(crate) tokens: Tokens,
+    pub(crate) links: Links,
     pub(crate) passwords: Passwords,
     pub(crate) ended: Arc<Ended>,
-    pub(crate) sign_ins: Arc<SignInGuard>,
+    pub(crate) sign_ins: SignInGuard,
+    pub(crate) captcha: Captcha,
+    pub(crate) perimeter: Perimeter,
     pub(crate) rate_limits: RateLimits,
     pub(crate) live: Live,
     /// By client.
     pub(crate) acknowledged: Bounded<ClientId, Acknowledged>,
-    /// Owners of orders and positions acknowledged here, before the read models know them.
+    /// Owners of orders, positions and funding requests acknowledged here, before the read models know them.
     pub(crate) owners: Bounded<Uuid, AccountRef>,
     pub(crate) accounts: Bounded<AccountId, AccountRef>,
     /// Filled by the command path alone, thus on the leader alone, where every change passes too.
@@ -86,10 +92,16 @@ impl App {
         let config = Arc::clone(&handles.config);
         Self {
             tokens: Tokens::new(&config),
+            links: Links::new(
+                &config.access_secret,
+                config.access_secret_previous.as_ref(),
+            ),
             passwords: Passwords::new(),
             ended: Ended::follow(handles.store.clone(), config.access_ttl),
-            sign_ins: Arc::new(SignInGuard::new(&config.limits)),
-            rate_limits: RateLimits::new(&config.limits),
+            sign_ins: SignInGuard::new(&config.limits, &handles.store),
+            captcha: Captcha::new(config.perimeter.captcha.as_ref()),
+            perimeter: Perimeter::new(&config, handles.blocked.clone()),
+            rate_limits: RateLimits::new(&config.limits, &handles.store),
             live: Live::new(handles.store.clone()),
             acknowledged: Bounded::new(REMEMBERED_MAX),
             owners: Bounded::new(REMEMBERED_MAX),

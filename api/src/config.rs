@@ -9,6 +9,8 @@ use std::{
 use daybook_domain::{Decimal, Rules};
 use secrecy::SecretString;
 
+pub use crate::perimeter::SCANNERS;
+
 /// Everything the API needs to know besides its handles.
 #[derive(Clone, Debug)]
 pub struct ApiConfig {
@@ -39,6 +41,8 @@ pub struct ApiConfig {
     pub trusted_proxies: Vec<Network>,
     /// Limits.
     pub limits: Limits,
+    /// What stands before the routes.
+    pub perimeter: PerimeterConfig,
     /// `DEMO_FUNDS`: demo money of a new client, in USD.
     pub demo_funds: Decimal,
     /// Leverage of a new client's accounts.
@@ -60,10 +64,58 @@ pub struct Limits {
     pub auth_max: Option<u32>,
     /// `RATE_LIMIT_ORDERS_MAX`: trading commands per second and user.
     pub orders_max: Option<u32>,
+    /// `RATE_LIMIT_CRM_MAX`: requests of the CRM per window and address.
+    pub crm_max: Option<u32>,
+    /// `RATE_LIMIT_STORE`: where these are counted.
+    pub store: LimitStore,
     /// `LOGIN_BLOCK_AFTER`: failed sign-ins within `login_block` that block an account or address.
     pub login_block_after: Option<u32>,
     /// `LOGIN_BLOCK_SEC`: for how long, and within what time failures count.
     pub login_block: Duration,
+    /// `LOGIN_DELAY_MS`: how long the answer to an account's second failure waits; doubled with
+    /// each that follows. Zero: not at all.
+    pub login_delay: Duration,
+}
+
+/// Where rate limits are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitStore {
+    /// By each node for itself.
+    Memory,
+    /// In the book's database, for all nodes together.
+    Postgres,
+}
+
+/// What stands before the routes.
+#[derive(Clone, Debug)]
+pub struct PerimeterConfig {
+    /// `HONEYPOT_BLOCK` and `HONEYPOT_BLOCK_SEC`: for how long an address that probes for holes is
+    /// blocked; none: not at all.
+    pub honeypot_block: Option<Duration>,
+    /// `BLOCKED_USER_AGENTS`: texts in `User-Agent` that are refused, in any case.
+    pub blocked_user_agents: Vec<String>,
+    /// The captchas' provider; none: no captcha is asked for.
+    pub captcha: Option<CaptchaConfig>,
+}
+
+/// Who says whether a person asks.
+#[derive(Clone, Debug)]
+pub struct CaptchaConfig {
+    /// `RECAPTCHA_SECRET`.
+    pub secret: SecretString,
+    /// `RECAPTCHA_URL`: where tokens are verified.
+    pub url: String,
+}
+
+impl Default for PerimeterConfig {
+    fn default() -> Self {
+        let scanners = SCANNERS.iter().map(|name| (*name).to_owned());
+        Self {
+            honeypot_block: Some(Duration::from_secs(3600)),
+            blocked_user_agents: scanners.collect(),
+            captcha: None,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -73,8 +125,11 @@ impl Default for Limits {
             requests_max: Some(100),
             auth_max: Some(10),
             orders_max: Some(10),
+            crm_max: Some(100),
+            store: LimitStore::Memory,
             login_block_after: Some(5),
             login_block: Duration::from_secs(900),
+            login_delay: Duration::from_millis(250),
         }
     }
 }
@@ -97,6 +152,7 @@ impl ApiConfig {
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             limits: Limits::default(),
+            perimeter: PerimeterConfig::default(),
             demo_funds: Decimal::from(10_000),
             leverage: 100,
             accounts_max: 10,

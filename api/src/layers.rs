@@ -24,12 +24,13 @@ use tower_http::{
         predicate::{DefaultPredicate, Predicate, SizeAbove},
     },
     cors::{AllowOrigin, CorsLayer},
-    timeout::TimeoutLayer,
 };
 use tracing::Instrument as _;
 
 use crate::{
+    absent,
     app::Shared,
+    perimeter::{self, Trapped},
     problem::{Code, Problem},
     rate_limit::{Caller, Class},
     request::RequestInfo,
@@ -37,6 +38,9 @@ use crate::{
 
 const BODY_MAX: usize = 64 * 1024;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Ten megabytes take a telephone minutes.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(180);
+const UPLOADS: &str = "/user/kyc/documents";
 const COMPRESS_ABOVE: u16 = 1024;
 const VERSION_PREFIX: &str = "/api/v1";
 
@@ -53,14 +57,15 @@ pub(crate) fn surround(routes: Router, app: &Shared) -> Router {
     let compressed = DefaultPredicate::new().and(SizeAbove::new(COMPRESS_ABOVE));
     routes
         .layer(DefaultBodyLimit::max(BODY_MAX))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            ANSWER_TIMEOUT,
-        ))
+        .layer(middleware::from_fn(hurry))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(Arc::clone(app), limit))
         .layer(CompressionLayer::new().compress_when(compressed))
         .layer(cors(&app.handles.config.cors_origins))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(app),
+            perimeter::guard,
+        ))
         .layer(middleware::from_fn_with_state(Arc::clone(app), observe))
 }
 
@@ -103,27 +108,46 @@ fn cors(origins: &[String]) -> CorsLayer {
         .max_age(Duration::from_secs(600))
 }
 
+/// Gives up on a request that takes too long, its body included.
+async fn hurry(request: Request, next: Next) -> Response {
+    let uploads =
+        request.method() == Method::POST && without_version(request.uri().path()) == UPLOADS;
+    let patience = if uploads {
+        UPLOAD_TIMEOUT
+    } else {
+        ANSWER_TIMEOUT
+    };
+    let answer = tokio::time::timeout(patience, next.run(request)).await;
+    answer.unwrap_or_else(|_late| Problem::new(Code::Unavailable).into_response())
+}
+
 /// Refuses who asks too often, and tells everybody what is left.
 async fn limit(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let class = class_of(request.method(), request.uri().path());
     let info = request.extensions().get::<Arc<RequestInfo>>();
-    let allowance = info.and_then(|info| {
-        let caller = match class {
-            Class::Auth => Caller::of_address(info.address),
-            Class::Orders | Class::Requests | Class::Free => caller(info),
-        };
-        app.rate_limits.spend(class, caller, Instant::now())
-    });
-    let Some(allowance) = allowance else {
-        return next.run(request).await;
+    let info = info.expect("invariant: the outermost layer has named the request");
+    let caller = match class {
+        Class::Auth | Class::Crm => Caller::of_address(info.address),
+        Class::Orders | Class::Requests | Class::Free => caller(info),
+    };
+    let Some(allowance) = app.rate_limits.spend(class, caller).await else {
+        return within(request, next).await;
     };
     let mut response = if allowance.allowed {
-        next.run(request).await
+        within(request, next).await
     } else {
         allowance.problem().into_response()
     };
     allowance.write(response.headers_mut());
     response
+}
+
+/// The routes; a trap answers like any path that is none.
+async fn within(request: Request, next: Next) -> Response {
+    if request.extensions().get::<Trapped>().is_some() {
+        return absent().await.into_response();
+    }
+    next.run(request).await
 }
 
 /// Whoever signed in, else the address.
@@ -140,7 +164,9 @@ fn class_of(method: &Method, path: &str) -> Class {
     let under = |prefix: &str| path.starts_with(prefix);
     if under("/health") || under("/docs") || path == "/openapi.json" {
         Class::Free
-    } else if under("/auth/") || under("/staff/auth/") {
+    } else if under("/crm/") || path == "/sso/impersonate" && method == Method::POST {
+        Class::Crm
+    } else if under("/auth/") || under("/sso/") || under("/staff/auth/") {
         Class::Auth
     } else if under("/trading/") && method != Method::GET && method != Method::HEAD {
         Class::Orders
@@ -213,20 +239,20 @@ fn write_headers(headers: &mut HeaderMap, request_id: &str, path: &str, behind_t
     set("x-content-type-options", "nosniff");
     set("x-frame-options", "DENY");
     set("referrer-policy", "no-referrer");
-    set(
-        "content-security-policy",
-        if path.starts_with("/docs") {
+    // A route that serves what others made says more than this.
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(if path.starts_with("/docs") {
             // Swagger UI styles itself inline; everything else it needs is vendored.
             "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
          frame-ancestors 'none'"
         } else {
             "default-src 'none'; frame-ancestors 'none'"
-        },
-    );
+        }));
     if behind_tls {
-        set(
-            "strict-transport-security",
-            "max-age=31536000; includeSubDomains",
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000; includeSubDomains"),
         );
     }
     let public = ["/docs", "/openapi.json"]
@@ -284,8 +310,13 @@ mod tests {
         for (method, path, class) in [
             (Method::POST, "/auth/login", Class::Auth),
             (Method::POST, "/api/v1/auth/register", Class::Auth),
-            (Method::POST, "/api/v1/staff/auth/login", Class::Auth),
+            (Method::POST, "/staff/auth/login", Class::Auth),
+            (Method::GET, "/sso/consume", Class::Auth),
+            (Method::GET, "/sso/impersonate", Class::Auth),
+            (Method::POST, "/sso/impersonate", Class::Crm),
+            (Method::POST, "/api/v1/crm/users", Class::Crm),
             (Method::POST, "/staff/deals/1/bust", Class::Requests),
+            (Method::POST, "/api/v1/staff/auth/login", Class::Auth),
             (Method::POST, "/api/v1/trading/order", Class::Orders),
             (Method::DELETE, "/trading/order/1", Class::Orders),
             (Method::GET, "/trading/orders", Class::Requests),

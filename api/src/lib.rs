@@ -11,6 +11,7 @@ mod extract;
 mod layers;
 mod number;
 mod openapi;
+mod perimeter;
 mod problem;
 mod rate_limit;
 mod request;
@@ -23,8 +24,10 @@ mod text;
 use std::sync::Arc;
 
 pub use auth::first::{CredentialsError, FirstCredentials, staff_email_hash};
-use axum::Router;
-pub use config::{ApiConfig, Limits, Network};
+use axum::{Router, extract::DefaultBodyLimit};
+pub use config::{
+    ApiConfig, CaptchaConfig, LimitStore, Limits, Network, PerimeterConfig, SCANNERS,
+};
 pub use problem::{ErrorEntry, error_catalogue};
 pub use serve::{install_metrics, metrics_router, serve};
 pub use state::ApiState;
@@ -37,14 +40,16 @@ use crate::{
     app::{App, Shared},
     auth::routes as sign_in,
     problem::{Code, Problem},
-    routes::{accounts, compliance, health, market, sessions, staff, trading, user},
+    routes::{
+        accounts, compliance, export, funding, health, kyc, market, sessions, staff, trading, user,
+    },
     stream::{private, quotes},
 };
 
 /// Everything: the contract at the root and under `/api/v1`, `/health`, `/openapi.json`, `/docs`.
 pub fn router(state: ApiState) -> Router {
     let app: Shared = Arc::new(App::new(state));
-    let (routes, document) = contract().split_for_parts();
+    let (routes, document) = parts();
     let routes = routes.fallback(absent).with_state(Arc::clone(&app));
     let all = routes
         .clone()
@@ -56,7 +61,13 @@ pub fn router(state: ApiState) -> Router {
 /// The OpenAPI 3.1 document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    contract().split_for_parts().1
+    parts().1
+}
+
+fn parts() -> (Router<Shared>, utoipa::openapi::OpenApi) {
+    let (routes, mut document) = contract().split_for_parts();
+    openapi::describe_perimeter(&mut document);
+    (routes, document)
 }
 
 fn contract() -> OpenApiRouter<Shared> {
@@ -78,6 +89,10 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(sessions::end))
         .routes(routes!(user::me, user::change))
         .routes(routes!(accounts::accounts, accounts::open))
+        .routes(routes!(kyc::kyc))
+        .routes(routes!(kyc::document))
+        .routes(routes!(export::export))
+        .merge(uploads())
         .routes(routes!(market::symbols))
         .routes(routes!(market::quotes))
         .routes(routes!(market::candles))
@@ -96,6 +111,10 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(trading::history::list))
         .routes(routes!(trading::history::execution))
         .routes(routes!(trading::statement::statement))
+        .routes(routes!(funding::deposit))
+        .routes(routes!(funding::withdrawal))
+        .routes(routes!(funding::cancel))
+        .routes(routes!(funding::history))
         .routes(routes!(sign_in::staff::login::login))
         .routes(routes!(sign_in::staff::refresh::refresh))
         .routes(routes!(sign_in::staff::refresh::logout))
@@ -109,8 +128,17 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(compliance::statement::statement))
         .routes(routes!(compliance::verify::verify))
         .routes(routes!(compliance::audit::list))
+        .routes(routes!(compliance::clients::erase))
+        .routes(routes!(compliance::clients::document))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+}
+
+/// Bodies larger than the others'.
+fn uploads() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(kyc::upload))
+        .layer(DefaultBodyLimit::max(kyc::UPLOAD_MAX))
 }
 
 async fn absent() -> Problem {

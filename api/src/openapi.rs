@@ -3,10 +3,12 @@
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        OpenApi as Document, Server,
+        Content, OpenApi as Document, RefOr, Response, Server,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
+
+const PROBLEM: &str = "application/problem+json";
 
 /// What stands around the routes.
 #[derive(OpenApi)]
@@ -25,6 +27,7 @@ use utoipa::{
         (name = "me", description = "The client"),
         (name = "market", description = "Instruments, quotes, candles; public"),
         (name = "trading", description = "Accounts, orders, positions, deals"),
+        (name = "funding", description = "Deposits and withdrawals"),
         (name = "staff", description = "People of the broker's: sign-in, corrections of deals"),
         (name = "compliance", description = "The book as it stands, for compliance and admins; each look is noted"),
         (name = "operations", description = "Health"),
@@ -54,4 +57,44 @@ impl Modify for Surroundings {
             .build();
         components.add_security_scheme("staff", SecurityScheme::Http(staff));
     }
+}
+
+/// Adds to each operation what every one may be answered before it is looked at.
+pub(crate) fn describe_perimeter(document: &mut Document) {
+    const BLOCKED: &str = "`address_blocked` or `user_agent_blocked`";
+    let problem = problem_of(document).unwrap_or_else(|| RefOr::T(Content::default()));
+    for item in document.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            let responses = &mut operation.responses.responses;
+            match responses.get_mut("403") {
+                Some(RefOr::T(response)) => {
+                    response.description = format!("{}; {BLOCKED}", response.description);
+                }
+                Some(RefOr::Ref(_)) => {}
+                None => {
+                    let mut response = Response::new(BLOCKED);
+                    response.content.insert(PROBLEM.to_owned(), problem.clone());
+                    responses.insert("403".to_owned(), RefOr::T(response));
+                }
+            }
+        }
+    }
+}
+
+/// How the document describes a problem wherever there is one.
+fn problem_of(document: &Document) -> Option<RefOr<Content>> {
+    let items = document.paths.paths.values();
+    let operations = items.flat_map(|item| [&item.get, &item.post]).flatten();
+    let mut responses = operations.flat_map(|operation| operation.responses.responses.values());
+    responses.find_map(|response| match response {
+        RefOr::T(response) => response.content.get(PROBLEM).cloned(),
+        RefOr::Ref(_) => None,
+    })
 }

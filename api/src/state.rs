@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use daybook_documents::Documents;
 use daybook_domain::Instrument;
 use daybook_engine::Engine;
 use daybook_projections::Reads;
 use daybook_relay::{Candles, Hub, Interest};
-use daybook_store::Store;
+use daybook_store::{Store, perimeter::BlockedAddresses};
 use tokio::sync::watch;
 
 use crate::{config::ApiConfig, stream::sockets::Sockets};
@@ -22,6 +23,8 @@ pub struct ApiState {
     pub hub: Hub,
     /// WebSockets and streams of events.
     pub sockets: Sockets,
+    /// The bytes of what clients handed in.
+    pub documents: Documents,
     /// Candles.
     pub candles: Candles,
     /// Which symbols anybody wants: what is asked for or listened to is told here.
@@ -31,6 +34,8 @@ pub struct ApiState {
     pub engine: watch::Receiver<Option<Engine>>,
     /// Instrument terms as the book has them (the seeds until it does).
     pub instruments: watch::Receiver<Vec<Arc<Instrument>>>,
+    /// Addresses that are refused whatever they ask for.
+    pub blocked: BlockedAddresses,
     /// Settings.
     pub config: Arc<ApiConfig>,
 }

@@ -26,7 +26,7 @@ fn the_list_of_errors_is_the_one_in_the_documentation() {
          Every failed request is answered with `application/problem+json`: `{type, title, status, \
          detail, code, errors?: [{field, message}], requestId}`. `code` is stable. 422 are refusals \
          by a rule; of an order they also stand in the book as `OrderRejected` with the same code. \
-         503 and 429 come with `Retry-After`. With 400, 401, 403, 404, 413, 415, 429 and 503 \
+         503 and 429 come with `Retry-After`. With 400, 401, 403, 404, 413, 414, 415, 429, 431 and 503 \
          nothing was appended, except that after `unavailable` it is unknown: ask again with the \
          same `Idempotency-Key`.\n\n\
          | status | code | meaning |\n|---|---|---|\n",

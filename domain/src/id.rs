@@ -65,6 +65,10 @@ identifier!(
     PositionId
 );
 identifier!(
+    /// One request for money to come in or go out, from its asking to its end.
+    FundingId
+);
+identifier!(
     /// One deal: a fill that opens, reduces or closes a position. Names its execution receipt.
     DealId
 );

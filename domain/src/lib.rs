@@ -32,7 +32,9 @@ pub type Timestamp = chrono::DateTime<chrono::Utc>;
 
 pub use account::{Account, AccountCommand, AccountEvent, AccountRejection};
 pub use client::{Client, ClientCommand, ClientEvent, ClientRejection};
-pub use id::{AccountId, ClientId, DealId, DocumentId, OrderId, PositionId, SessionId, StaffId};
+pub use id::{
+    AccountId, ClientId, DealId, DocumentId, FundingId, OrderId, PositionId, SessionId, StaffId,
+};
 pub use instrument::Instrument;
 pub use market::Market;
 pub use money::{Currency, Money};

@@ -83,6 +83,8 @@ pub struct Rules {
     pub orders_max: usize,
     /// Positions an account may have open.
     pub positions_max: usize,
+    /// Deposits and withdrawals an account may have requested or approved at once.
+    pub funding_max: usize,
     /// State of the whole house.
     pub trading_state: TradingState,
     /// Orders that an account may place in a minute; none: any number.
@@ -122,6 +124,7 @@ impl Default for Rules {
             max_quote_age_ms: Some(10_000),
             orders_max: 500,
             positions_max: 500,
+            funding_max: 100,
             trading_state: TradingState::default(),
             orders_per_minute: None,
             margin_call_level: Some(Decimal::ONE_HUNDRED),

@@ -7,6 +7,7 @@
 )]
 
 mod client_story;
+mod funding_story;
 mod risk_story;
 mod staff_story;
 
@@ -40,6 +41,16 @@ fn meaning_of_account(event: &AccountEvent) -> &'static str {
     match event {
         AccountEvent::AccountOpened { .. } => "The account exists from now on.",
         AccountEvent::FundsAdjusted { .. } => "Money came or went without a trade.",
+        AccountEvent::DepositRequested { .. }
+        | AccountEvent::DepositApproved { .. }
+        | AccountEvent::DepositCompleted { .. }
+        | AccountEvent::DepositRejected { .. }
+        | AccountEvent::DepositCancelled { .. }
+        | AccountEvent::WithdrawalRequested { .. }
+        | AccountEvent::WithdrawalApproved { .. }
+        | AccountEvent::WithdrawalCompleted { .. }
+        | AccountEvent::WithdrawalRejected { .. }
+        | AccountEvent::WithdrawalCancelled { .. } => funding_story::meaning(event),
         AccountEvent::OrderPlaced { .. } => "An order was accepted.",
         AccountEvent::OrderRejected { .. } => {
             "A well-formed order was refused by a rule, at placement or when it triggered."
@@ -94,7 +105,7 @@ fn meaning_of_account(event: &AccountEvent) -> &'static str {
     }
 }
 
-const ACCOUNT_EVENTS: usize = 28;
+const ACCOUNT_EVENTS: usize = 38;
 
 fn meaning_of_instrument(event: &InstrumentEvent) -> &'static str {
     match event {
@@ -171,13 +182,16 @@ fn account_events(catalogue: &mut Catalogue) {
     risk_story::tell(&mut hedging);
     let mut netting = Desk::new();
     netting.tell_of_netting();
-    for event in hedging.told.iter().chain(&netting.told) {
+    let mut funding = Desk::new();
+    funding_story::tell(&mut funding);
+    let told = hedging.told.iter().chain(&netting.told);
+    for event in told.chain(&funding.told) {
         catalogue
             .entry(event.event_type())
             .or_insert_with(|| Entry {
                 stream: "account",
                 meaning: meaning_of_account(event),
-                personal: &[],
+                personal: event.personal_fields(),
                 example: serde_json::to_value(event).unwrap(),
             });
     }

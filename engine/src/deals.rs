@@ -79,25 +79,8 @@ impl Search {
             } => {
                 self.contract_sizes.insert(position_id, contract_size);
             }
-            Event::OrderFilled {
-                deal_id,
-                position_id,
-                symbol,
-                side,
-                volume,
-                execution,
-                funds,
-                ..
-            } if deal_id == self.deal_id => {
-                self.found = Some(DealRecord::Opening {
-                    deal_id,
-                    position_id,
-                    symbol,
-                    side,
-                    volume,
-                    execution,
-                    funds,
-                });
+            Event::OrderFilled { deal_id, .. } if deal_id == self.deal_id => {
+                self.found = opening(event);
             }
             Event::PositionReduced { deal, .. } | Event::PositionClosed { deal, .. }
                 if deal.deal_id == self.deal_id =>
@@ -112,6 +95,16 @@ impl Search {
             | Event::PositionReduced { .. }
             | Event::PositionClosed { .. }
             | Event::FundsAdjusted { .. }
+            | Event::DepositRequested { .. }
+            | Event::DepositApproved { .. }
+            | Event::DepositCompleted { .. }
+            | Event::DepositRejected { .. }
+            | Event::DepositCancelled { .. }
+            | Event::WithdrawalRequested { .. }
+            | Event::WithdrawalApproved { .. }
+            | Event::WithdrawalCompleted { .. }
+            | Event::WithdrawalRejected { .. }
+            | Event::WithdrawalCancelled { .. }
             | Event::OrderPlaced { .. }
             | Event::OrderRejected { .. }
             | Event::OrderModified { .. }
@@ -136,4 +129,29 @@ impl Search {
             | Event::DealRepriced { .. } => {}
         }
     }
+}
+
+fn opening(filled: AccountEvent) -> Option<DealRecord> {
+    let AccountEvent::OrderFilled {
+        deal_id,
+        position_id,
+        symbol,
+        side,
+        volume,
+        execution,
+        funds,
+        ..
+    } = filled
+    else {
+        return None;
+    };
+    Some(DealRecord::Opening {
+        deal_id,
+        position_id,
+        symbol,
+        side,
+        volume,
+        execution,
+        funds,
+    })
 }

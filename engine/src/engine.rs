@@ -25,7 +25,7 @@ use crate::{
     recovery,
     request::{
         ClientRequest, Correction, CorrectionRequest, OpenAccountRequest, Origin, PersonReply,
-        PersonRequest, RegisterRequest, Reply, Request,
+        PersonRequest, RegisterRequest, Reply, Request, StaffRequest,
     },
     saver::Saver,
     shard::{self, Inspection, Note, Outlets, Pending, Recovered, Rollovers, Start},
@@ -134,6 +134,10 @@ impl Engine {
         Self { inner }
     }
 
+    pub(crate) fn people(&self) -> &People {
+        &self.inner.people
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.inner.shared.store
     }
@@ -174,6 +178,24 @@ impl Engine {
                 mpsc::error::TrySendError::Closed(_) => EngineError::Unavailable,
             })?;
         answered.await.map_err(|_ended| EngineError::Unavailable)?
+    }
+
+    /// Executes a command of staff on an account: decisions about deposits and withdrawals,
+    /// adjustments, leverage, controls.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] where there is no such account; nothing was appended.
+    pub async fn execute_for_staff(&self, request: StaffRequest) -> Result<Reply, EngineError> {
+        let client_id = deals::owner(self.store(), request.account_id).await?;
+        self.execute(Request {
+            client_id,
+            account_id: request.account_id,
+            command: request.command,
+            origin: request.origin,
+            idempotency: request.idempotency,
+            render: request.render,
+        })
+        .await
     }
 
     /// Looks at an account and its market where it lives: nothing is decided, nothing appended.

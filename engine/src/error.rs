@@ -1,7 +1,8 @@
 //! What the engine answers when it does not answer.
 
 use daybook_domain::{
-    AccountRejection, ClientRejection, StaffRejection, instrument::InstrumentRejection,
+    AccountId, AccountRejection, ClientRejection, StaffRejection, account::Unsettled,
+    instrument::InstrumentRejection,
 };
 use daybook_store::{AppendError, StoreError};
 
@@ -38,6 +39,14 @@ pub enum EngineError {
     /// An account cannot be opened as asked.
     #[error("opening the account refused")]
     AccountRefused(#[source] AccountRejection),
+    /// A client cannot be erased yet.
+    #[error("account {account_id} is not settled: {unsettled}")]
+    NotSettled {
+        /// Which of the client's accounts.
+        account_id: AccountId,
+        /// What is still open.
+        unsettled: Unsettled,
+    },
     /// An instrument's terms cannot be what is asked.
     #[error("changing the instrument refused")]
     InstrumentRefused(#[source] InstrumentRejection),
@@ -67,7 +76,9 @@ impl From<StoreError> for EngineError {
         match error {
             StoreError::Database(_) => Self::Unavailable,
             StoreError::Corrupt { place, detail } => Self::Corrupt(format!("{place}: {detail}")),
-            other @ (StoreError::Migration(_) | StoreError::Key(_)) => Self::Store(other),
+            other @ (StoreError::Migration(_) | StoreError::Key(_) | StoreError::Erased(_)) => {
+                Self::Store(other)
+            }
         }
     }
 }

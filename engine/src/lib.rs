@@ -10,6 +10,7 @@ mod config;
 mod deals;
 pub mod desk;
 mod engine;
+mod erasure;
 mod error;
 mod instruments;
 mod load;
@@ -34,11 +35,13 @@ pub use config::EngineConfig;
 pub use engine::Engine;
 pub use error::EngineError;
 pub use instruments::InstrumentChanged;
-pub use operator::{Credentials, Newcomer, OperatorCommand, OperatorOutcome, StaffChange};
+pub use operator::{
+    ClientOperation, Credentials, Newcomer, OperatorCommand, OperatorOutcome, StaffChange,
+};
 pub use request::{
-    Answer, ClientRequest, Correction, CorrectionRequest, IdempotencyRequest, NewAccount,
-    OpenAccountRequest, Origin, Outcome, PersonReply, PersonRequest, RegisterRequest, Render,
-    RenderClient, Reply, Request,
+    Answer, ClientRequest, Correction, CorrectionRequest, EraseRequest, Erased, IdempotencyRequest,
+    NewAccount, OpenAccountRequest, Origin, Outcome, PersonReply, PersonRequest, RegisterRequest,
+    Render, RenderClient, Reply, Request, StaffRequest,
 };
 pub use shared::{STATE_VERSION, stream_named};
 pub use staff::{MemberReply, MemberRequest, staff_member};

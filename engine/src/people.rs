@@ -13,13 +13,14 @@ use daybook_store::{
 
 use crate::{
     error::EngineError,
+    person::Person as _,
     request::{
         Answer, ClientRequest, IdempotencyRequest, NewAccount, OpenAccountRequest, Origin, Outcome,
         PersonReply, PersonRequest, RegisterRequest, Reply,
     },
     shard::stored_answer,
     shared::{Shared, account_stream, json, metadata_of, new_event},
-    streams::{self, Ask, Streams, append_of, stream_of, type_of},
+    streams::{self, AnswerRow, Ask, Streams, append_of, stream_of, type_of},
 };
 
 /// Clients: their registration, their streams, the opening of their accounts.
@@ -98,6 +99,9 @@ impl People {
             Err(rejection) => ((request.render)(Err(&rejection)), Vec::new()),
         };
         let command = type_of(request.command.name());
+        let ends = events
+            .iter()
+            .filter_map(|event| Client::ended(request.client_id, event));
         let mut submission = Submission {
             appends: Vec::new(),
             rests_on: vec![(handle.clone(), handle.generation())],
@@ -106,7 +110,7 @@ impl People {
             uniques: Vec::new(),
             keys: Vec::new(),
             secrets: Vec::new(),
-            sessions: Vec::new(),
+            sessions: ends.collect(),
             on_outcome: Box::new(|_| {}),
         };
         if !events.is_empty() {
@@ -136,6 +140,17 @@ impl People {
     /// # Errors
     /// [`EngineError::ClientRefused`] names the broken rule.
     pub async fn change(&self, request: PersonRequest) -> Result<PersonReply, EngineError> {
+        let _turn = self.turn_of(request.client_id).await;
+        self.change_in_turn(request, None).await
+    }
+
+    /// The same for whoever has the client's turn. `answer` is kept with the events, if there are
+    /// any.
+    pub(crate) async fn change_in_turn(
+        &self,
+        request: PersonRequest,
+        answer: Option<AnswerRow>,
+    ) -> Result<PersonReply, EngineError> {
         let asked = Ask {
             id: request.client_id,
             command: request.command,
@@ -143,9 +158,9 @@ impl People {
             origin: request.origin,
             secrets: request.secrets,
             session: request.session,
-            answer: None,
+            answer,
         };
-        let told = self.clients.change(asked).await?;
+        let told = self.clients.change_in_turn(asked).await?;
         Ok(PersonReply {
             client: told.person,
             events: told.events,
@@ -197,6 +212,11 @@ impl People {
             Err(AppendError::IdempotencyKeyUsed) => self.answer_again(&request.idempotency).await,
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Commands of one client take turns.
+    pub(crate) async fn turn_of(&self, client_id: ClientId) -> tokio::sync::MutexGuard<'_, ()> {
+        self.clients.turn_of(client_id).await
     }
 
     /// The answer that a key was given before.

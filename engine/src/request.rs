@@ -145,6 +145,20 @@ pub struct OpenAccountRequest {
     pub render: Render,
 }
 
+/// Staff ask something of an account, whoever owns it.
+pub struct StaffRequest {
+    /// The account.
+    pub account_id: AccountId,
+    /// What is asked.
+    pub command: AccountCommand,
+    /// Who, why, from where.
+    pub origin: Origin,
+    /// The key of the answer, if the caller gave one.
+    pub idempotency: Option<IdempotencyRequest>,
+    /// Renders the answer.
+    pub render: Render,
+}
+
 /// What is corrected about a deal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Correction {
@@ -202,6 +216,30 @@ pub struct PersonRequest {
     pub secrets: Vec<SecretRow>,
     /// Begins with the events, if there are any.
     pub session: Option<Box<NewSession>>,
+}
+
+/// A person's data are to be made unreadable.
+#[derive(Clone, Debug)]
+pub struct EraseRequest {
+    /// Whose.
+    pub client_id: ClientId,
+    /// Why, for people.
+    pub reason: String,
+    /// Every account that the client had at `as_of`.
+    pub accounts: Vec<AccountId>,
+    /// Position of the book up to which `accounts` are known; later ones are looked for.
+    pub as_of: i64,
+    /// Who, why, from where.
+    pub origin: Origin,
+}
+
+/// What became of an erasure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erased {
+    /// Names of the events; none: it was so already.
+    pub events: Vec<&'static str>,
+    /// Position it was committed at.
+    pub position: i64,
 }
 
 /// What became of it.

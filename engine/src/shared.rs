@@ -34,7 +34,7 @@ pub(crate) const EVENT_VERSION: &str = "1.0";
 
 /// Shape of `Account` as snapshots keep it. Raise it with any change of the state's fields or of
 /// what `evolve` makes of an event: older snapshots are then passed over.
-pub const STATE_VERSION: i32 = 2;
+pub const STATE_VERSION: i32 = 3;
 
 pub(crate) struct Shared {
     pub store: Store,

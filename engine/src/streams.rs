@@ -79,6 +79,14 @@ impl<P: Person> Streams<P> {
     /// [`Person::refused`] of the broken rule; [`EngineError`].
     pub async fn change(&self, asked: Ask<P>) -> Result<Told<P>, EngineError> {
         let _turn = self.turn_of(asked.id).await;
+        self.change_in_turn(asked).await
+    }
+
+    /// The same for whoever has the person's turn.
+    ///
+    /// # Errors
+    /// As [`Streams::change`].
+    pub async fn change_in_turn(&self, asked: Ask<P>) -> Result<Told<P>, EngineError> {
         let (mut person, handle) = self.load(asked.id, &asked.key).await?;
         let at = self.shared.clock.now();
         let events = person.decide(&asked.command, at).map_err(P::refused)?;

@@ -24,6 +24,6 @@ pub use error::{AdminError, ProjectionError, ReadError};
 pub use projection::{Partition, Projection, all, names};
 pub use reads::{
     AccountRow, AuditFilter, AuditRow, ClientRow, Cursor, DealFilter, DealKind, DealRow,
-    DocumentRow, OrderRow, OrderStatus, Page, PageOf, PositionState, Reads,
+    DocumentRow, FundingOf, FundingRow, OrderRow, OrderStatus, Page, PageOf, PositionState, Reads,
 };
 pub use runner::Runners;

@@ -9,8 +9,8 @@ use sqlx::PgConnection;
 use crate::{
     error::ProjectionError,
     models::{
-        accounts::Accounts, audit::Audit, clients::Clients, deals::Deals, journal::Journal,
-        orders::Orders, positions::Positions,
+        accounts::Accounts, audit::Audit, clients::Clients, deals::Deals, funding::Funding,
+        journal::Journal, orders::Orders, positions::Positions,
     },
 };
 
@@ -26,6 +26,8 @@ pub mod names {
     pub const DEALS: &str = "deals";
     /// Clients, personal fields sealed.
     pub const CLIENTS: &str = "clients";
+    /// Deposits and withdrawals, their method and destination sealed.
+    pub const FUNDING: &str = "funding";
     /// Postings.
     pub const JOURNAL: &str = "journal";
     /// Who did what.
@@ -95,6 +97,7 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
         Arc::new(Positions),
         Arc::new(Deals),
         Arc::new(Clients),
+        Arc::new(Funding),
         Arc::new(Journal),
         Arc::new(Audit),
     ]

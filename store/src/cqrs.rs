@@ -194,6 +194,6 @@ fn failed_to_read<E: Error>(error: StoreError) -> AggregateError<E> {
         StoreError::Database(_) | StoreError::Migration(_) => {
             AggregateError::DatabaseConnectionError(error.into())
         }
-        StoreError::Key(_) => AggregateError::UnexpectedError(error.into()),
+        StoreError::Key(_) | StoreError::Erased(_) => AggregateError::UnexpectedError(error.into()),
     }
 }

@@ -1,5 +1,7 @@
 //! What can go wrong with the book.
 
+use uuid::Uuid;
+
 use crate::recorded::StreamId;
 
 /// A read or an administrative act failed.
@@ -19,9 +21,12 @@ pub enum StoreError {
         /// What is wrong.
         detail: String,
     },
-    /// A key is missing, was destroyed, or does not decrypt.
+    /// A key is missing, or does not decrypt.
     #[error("key: {0}")]
     Key(String),
+    /// The subject's key was destroyed: what was sealed under it is gone.
+    #[error("the data of {0} were erased")]
+    Erased(Uuid),
 }
 
 /// A submission was not appended. Nothing of it is in the book.

@@ -25,8 +25,12 @@ use crate::error::StoreError;
 
 /// Keys held in memory at most; past it the cache starts anew.
 const CACHED_MAX: usize = 100_000;
-/// How long a key may be used without looking whether it was destroyed by another node.
+/// How long a key may be used without reading it again.
 const CACHED_FOR: Duration = Duration::from_secs(300);
+/// A key that any node destroyed is forgotten within this time.
+const LOOK: Duration = Duration::from_millis(500);
+/// How far back each look reaches, for transactions that commit late and for looks that fail.
+const LOOK_BACK: Duration = Duration::from_secs(60);
 const NONCE_BYTES: usize = 12;
 const MASTER_TEXT_BYTES_MIN: usize = 16;
 
@@ -152,7 +156,8 @@ impl Keyring {
     /// The subject's key.
     ///
     /// # Errors
-    /// [`StoreError::Key`] when there is none or it was destroyed; [`StoreError::Database`].
+    /// [`StoreError::Erased`] when it was destroyed; [`StoreError::Key`] when there is none;
+    /// [`StoreError::Database`].
     pub async fn get(&self, subject: Uuid) -> Result<SubjectKey, StoreError> {
         if let Some(key) = self.cached(subject) {
             return Ok(key);
@@ -166,7 +171,7 @@ impl Keyring {
             return Err(StoreError::Key(format!("none for {subject}")));
         };
         let Some(wrapped) = wrapped else {
-            return Err(StoreError::Key(format!("{subject} was erased")));
+            return Err(StoreError::Erased(subject));
         };
         let plain = decrypt(&self.inner.wrapping, &wrapping_context(subject), &wrapped)
             .ok_or_else(|| StoreError::Key(format!("that of {subject} does not unwrap")))?;
@@ -181,6 +186,40 @@ impl Keyring {
     /// Forgets a subject's key, so that the next use looks whether it still exists.
     pub fn forget(&self, subject: Uuid) {
         self.lock().remove(&subject);
+    }
+
+    /// Forgets keys that were destroyed, on whichever node, until the pool is closed.
+    pub(crate) async fn follow_destroyed(self) {
+        let mut looked_at = Instant::now();
+        loop {
+            tokio::select! {
+                () = self.inner.pool.close_event() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let now = Instant::now();
+            match self.destroyed().await {
+                Ok(subjects) => {
+                    // Away for longer than a look reaches back: nobody knows what went by.
+                    if now.duration_since(looked_at) > LOOK_BACK / 2 {
+                        self.lock().clear();
+                    }
+                    subjects
+                        .into_iter()
+                        .for_each(|subject| self.forget(subject));
+                    looked_at = now;
+                }
+                Err(error) => tracing::debug!(%error, "destroyed keys cannot be looked for"),
+            }
+        }
+    }
+
+    async fn destroyed(&self) -> Result<Vec<Uuid>, sqlx::Error> {
+        let sql = "select subject from public.subject_keys \
+             where destroyed_at > clock_timestamp() - make_interval(secs => $1)";
+        sqlx::query_scalar(sql)
+            .bind(LOOK_BACK.as_secs_f64())
+            .fetch_all(&self.inner.pool)
+            .await
     }
 
     /// Hex HMAC-SHA-256 of a value for look-ups without plain text, separated by `kind`.

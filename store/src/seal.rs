@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::value::{RawValue, to_raw_value};
+use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::{
     error::StoreError,
@@ -12,6 +14,22 @@ use crate::{
 
 /// What sealed text starts with.
 pub const PREFIX: &str = "enc:v1:";
+/// What a sealed value's JSON text starts with.
+const SEALED: &str = "\"enc:v1:";
+
+/// An event whose subject was erased, with nulls for what was sealed.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when the text is no externally tagged event.
+pub fn redacted(payload: &str) -> Result<String, StoreError> {
+    let mut event = parse(payload)?;
+    for value in event.values_mut().flat_map(BTreeMap::values_mut) {
+        if value.get().starts_with(SEALED) {
+            *value = to_raw_value(&()).map_err(|error| corrupt(&error))?;
+        }
+    }
+    serde_json::to_string(&event).map_err(|error| corrupt(&error))
+}
 
 /// An externally tagged event; values keep their very text.
 type Tagged = BTreeMap<String, BTreeMap<String, Box<RawValue>>>;
@@ -65,7 +83,7 @@ impl SubjectKey {
     pub fn open_fields(&self, payload: &str) -> Result<String, StoreError> {
         let mut event = parse(payload)?;
         for (field, value) in event.values_mut().flatten() {
-            if !value.get().starts_with("\"enc:v1:") {
+            if !value.get().starts_with(SEALED) {
                 continue;
             }
             let sealed: String =
@@ -74,6 +92,39 @@ impl SubjectKey {
             *value = to_raw_value(&plain).map_err(|error| corrupt(&error))?;
         }
         serde_json::to_string(&event).map_err(|error| corrupt(&error))
+    }
+
+    /// Seals the bytes of a document, bound to its identifier.
+    #[must_use]
+    pub fn seal_bytes(&self, document: Uuid, plain: &[u8]) -> Vec<u8> {
+        encrypt(&self.key, &self.document_context(document), plain)
+    }
+
+    /// Opens what [`SubjectKey::seal_bytes`] made. The bytes are wiped when dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Key`] when they are another subject's or document's, or were changed.
+    pub fn open_bytes(
+        &self,
+        document: Uuid,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        let plain = decrypt(&self.key, &self.document_context(document), sealed);
+        plain.ok_or_else(|| {
+            let subject = self.subject;
+            StoreError::Key(format!(
+                "{document} does not open under the key of {subject}"
+            ))
+        })
+    }
+
+    fn document_context(&self, document: Uuid) -> Vec<u8> {
+        [
+            b"daybook document v1\0".as_slice(),
+            self.subject.as_bytes(),
+            document.as_bytes(),
+        ]
+        .concat()
     }
 
     fn context(&self, field: &str) -> Vec<u8> {

@@ -43,11 +43,13 @@ struct Inner {
     committed: Committed,
     writes_here: WritesHere,
     listener: JoinHandle<()>,
+    destroyed_keys: JoinHandle<()>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         self.listener.abort();
+        self.destroyed_keys.abort();
     }
 }
 
@@ -116,6 +118,7 @@ impl Store {
         let writes_here = WritesHere::default();
         let follower = notify::follow(pool.clone(), committed.clone(), writes_here.clone());
         let listener = tokio::spawn(follower);
+        let destroyed_keys = tokio::spawn(keys.clone().follow_destroyed());
         let options = config.options;
         let inner = Inner {
             options,
@@ -125,6 +128,7 @@ impl Store {
             committed,
             writes_here,
             listener,
+            destroyed_keys,
         };
         Ok(Self {
             inner: Arc::new(inner),

@@ -59,7 +59,8 @@ impl Subscription {
                 Err(
                     error @ (StoreError::Migration(_)
                     | StoreError::Corrupt { .. }
-                    | StoreError::Key(_)),
+                    | StoreError::Key(_)
+                    | StoreError::Erased(_)),
                 ) => return Err(error),
             }
         }

@@ -51,6 +51,12 @@ impl App {
         &self.launch
     }
 
+    /// `DAYBOOK_DATA_DIR` of this server.
+    #[must_use]
+    pub fn data_dir(&self) -> std::path::PathBuf {
+        self.launch.get("DAYBOOK_DATA_DIR").unwrap_or("data").into()
+    }
+
     /// Changes a variable for the next launch.
     pub fn reconfigure(&mut self, name: &str, value: &str) {
         self.launch = self.launch.clone().set(name, value);

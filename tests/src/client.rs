@@ -242,10 +242,18 @@ impl Call {
     /// # Panics
     /// When no answer comes.
     pub async fn open(self) -> reqwest::Response {
-        match self.request.send().await {
+        match self.try_open().await {
             Ok(response) => response,
             Err(error) => panic!("no answer: {error:?}"),
         }
+    }
+
+    /// As [`Call::open`], of a server that may hang up.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn try_open(self) -> Result<reqwest::Response, reqwest::Error> {
+        self.request.send().await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use daybook_store::testing::TestDatabase;
 
-use crate::{app::App, book::Book, client::Trader, feed::Feed, launch::Launch};
+use crate::{app::App, book::Book, client::Trader, feed::Feed, launch::Launch, mailbox};
 
 /// A database, a feed and a server, all of one test alone.
 pub struct World {
@@ -37,6 +37,13 @@ impl World {
     /// A new client of this server.
     pub async fn trader(&self) -> Trader {
         self.app.http.register().await
+    }
+
+    /// A new client whose address is verified: live money is theirs to trade and move.
+    pub async fn verified_trader(&self) -> Trader {
+        let trader = self.trader().await;
+        mailbox::verify(&self.app, &trader).await;
+        trader
     }
 
     /// Moves EURUSD and waits until the engine has the price.

@@ -1,174 +1,307 @@
-//! Failed sign-ins per account and per address: the 5th within the time still answers as the first
-//! did, and then both are blocked for that time.
+//! Sign-ins that fail, counted per account and per address by all nodes together: the 5th within
+//! the time still answers as the first did, and then both are blocked for that time.
 //!
-//! Kept in memory: a restart forgives, and each node counts for itself.
+//! An attempt is counted before the password is looked at and given back when it was right, so
+//! that no number of attempts at one time exceeds what failures are allowed. Counts live in the
+//! database, and outlive a restart.
 
-use std::{
-    net::IpAddr,
-    time::{Duration, Instant},
+use std::{future::Future, net::IpAddr, time::Duration};
+
+use daybook_store::{
+    Store, StoreError,
+    perimeter::{Attempt, Reserved, SignInRules, SignInTable},
+};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
-    bounded::Bounded,
     config::Limits,
-    problem::{Code, Problem},
+    problem::{Answered, Code, Problem},
+    rate_limit::whole_seconds,
 };
 
-const ENTRIES_MAX: usize = 50_000;
+/// Attempts that may wait for others, of the same account or address, to end.
+const WAITING_MAX: usize = 256;
+/// For how long they do.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_millis(160);
+/// A database that takes longer is away.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The delay is doubled no more often than this.
+const DOUBLED_MAX: u32 = 4;
 
-/// What failures are counted for. The account is named by its look-up hash, so that addresses that
-/// do not exist are treated alike.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Subject {
-    Account(String),
-    Address(IpAddr),
+/// What came of looking at somebody's credentials.
+#[derive(Debug)]
+pub(crate) enum Tried<T> {
+    /// They were right.
+    Right(T),
+    /// They were wrong; the answer to give.
+    Wrong(Problem),
 }
 
-#[derive(Clone, Debug, Default)]
-struct Failures {
-    at: Vec<Instant>,
-    blocked_until: Option<Instant>,
-}
-
-/// Counts failures and blocks.
+/// Counts failures, delays their answers, and blocks.
 pub(crate) struct SignInGuard {
-    failures_max: Option<usize>,
-    window: Duration,
-    failures: Bounded<Subject, Failures>,
+    rules: Option<SignInRules>,
+    delay: Duration,
+    table: SignInTable,
+    waiting: Semaphore,
+}
+
+/// An attempt under way. Dropped before it has ended, it has failed: whoever hangs up has tried.
+struct Held {
+    table: SignInTable,
+    rules: SignInRules,
+    attempt: Option<Attempt>,
 }
 
 impl SignInGuard {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        let failures_max = limits.login_block_after.filter(|max| *max > 0);
+    pub(crate) fn new(limits: &Limits, store: &Store) -> Self {
+        let rules = limits.login_block_after.filter(|max| *max > 0);
         Self {
-            failures_max: failures_max.and_then(|max| usize::try_from(max).ok()),
-            window: limits.login_block,
-            failures: Bounded::new(ENTRIES_MAX),
+            rules: rules.map(|failures_max| SignInRules {
+                failures_max,
+                window: limits.login_block,
+            }),
+            delay: limits.login_delay,
+            table: SignInTable::new(store),
+            waiting: Semaphore::new(WAITING_MAX),
         }
     }
 
-    /// Refuses while the account or the address is blocked.
-    pub(crate) fn check(
+    /// Runs one attempt to sign in to `account` (a look-up hash) from `address`. `check` looks at
+    /// the credentials; where it fails by our fault, the attempt never was. Refused while either
+    /// is blocked; 503 while the database is away.
+    pub(crate) async fn attempt<T>(
         &self,
         account: &str,
         address: IpAddr,
-        now: Instant,
-    ) -> Result<(), Problem> {
-        let blocked = subjects(account, address)
-            .into_iter()
-            .filter_map(|subject| self.failures.get(&subject)?.blocked_until)
-            .map(|until| until.saturating_duration_since(now))
-            .max()
-            .filter(|left| !left.is_zero());
-        match blocked {
-            Some(left) => {
-                let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-                Err(Problem::new(Code::SignInBlocked).retry_after(seconds))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Counts a failure for both.
-    pub(crate) fn failed(&self, account: &str, address: IpAddr, now: Instant) {
-        let Some(failures_max) = self.failures_max else {
-            return;
+        check: impl Future<Output = Answered<Tried<T>>>,
+    ) -> Answered<T> {
+        let Some(rules) = self.rules else {
+            return match check.await? {
+                Tried::Right(value) => Ok(value),
+                Tried::Wrong(problem) => Err(problem),
+            };
         };
-        for subject in subjects(account, address) {
-            self.failures
-                .update(subject, Failures::default(), |failures| {
-                    let window = self.window;
-                    failures
-                        .at
-                        .retain(|at| now.saturating_duration_since(*at) < window);
-                    failures.at.push(now);
-                    if failures.at.len() >= failures_max {
-                        failures.blocked_until = Some(now + window);
-                        failures.at.clear();
-                    }
-                });
+        let held = self.reserve(account, address, rules).await?;
+        match check.await {
+            Ok(Tried::Right(value)) => {
+                held.succeeded().await?;
+                Ok(value)
+            }
+            Ok(Tried::Wrong(problem)) => {
+                let failures = held.failed().await?;
+                sleep(delay(self.delay, failures, rules.failures_max)).await;
+                Err(problem)
+            }
+            Err(fault) => {
+                held.given_back().await;
+                Err(fault)
+            }
         }
     }
 
-    /// The owner signed in: the account's count starts again. The address's does not, or anybody
-    /// with an account of his own could go on guessing at others.
-    pub(crate) fn succeeded(&self, account: &str) {
-        let subject = Subject::Account(account.to_owned());
-        if self.failures.get(&subject).is_some() {
-            self.failures.insert(subject, Failures::default());
+    /// Waits while others are under way that may fail still: after their end it is known whether
+    /// this one may be made.
+    async fn reserve(&self, account: &str, address: IpAddr, rules: SignInRules) -> Answered<Held> {
+        let deadline = Instant::now() + WAIT_MAX;
+        let mut pause = PAUSE_FIRST;
+        let mut waiting = None;
+        loop {
+            let reserved = self.table.reserve(account, address, rules);
+            match in_time(reserved).await? {
+                Reserved::Go(attempt) => {
+                    return Ok(Held {
+                        table: self.table.clone(),
+                        rules,
+                        attempt: Some(attempt),
+                    });
+                }
+                Reserved::Blocked(left) => {
+                    let problem = Problem::new(Code::SignInBlocked);
+                    return Err(problem.retry_after(whole_seconds(left)));
+                }
+                Reserved::Busy => {}
+            }
+            if waiting.is_none() {
+                waiting = self.waiting.try_acquire().ok();
+            }
+            if waiting.is_none() || Instant::now() >= deadline {
+                return Err(Problem::new(Code::Overloaded));
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 }
 
-fn subjects(account: &str, address: IpAddr) -> [Subject; 2] {
-    [
-        Subject::Account(account.to_owned()),
-        Subject::Address(address),
-    ]
+impl Held {
+    async fn succeeded(mut self) -> Answered<()> {
+        if let Some(attempt) = &self.attempt {
+            in_time(self.table.succeeded(attempt)).await?;
+        }
+        self.attempt = None;
+        Ok(())
+    }
+
+    /// How many failures the account has now.
+    async fn failed(mut self) -> Answered<u32> {
+        let mut failures = 0;
+        if let Some(attempt) = &self.attempt {
+            failures = in_time(self.table.failed(attempt, self.rules)).await?;
+        }
+        self.attempt = None;
+        Ok(failures)
+    }
+
+    async fn given_back(mut self) {
+        if let Some(attempt) = self.attempt.take()
+            && let Err(problem) = in_time(self.table.given_back(&attempt)).await
+        {
+            tracing::warn!(code = ?problem.code(), "an attempt to sign in lapses into a failure");
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(attempt) = self.attempt.take() else {
+            return;
+        };
+        // Without a runtime, or a database, it lapses into a failure by itself.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let (table, rules) = (self.table.clone(), self.rules);
+        runtime.spawn(async move {
+            if let Err(error) = table.failed(&attempt, rules).await {
+                tracing::warn!(%error, "an attempt to sign in lapses into a failure");
+            }
+        });
+    }
+}
+
+/// How long the answer to an account's `failures`th failure waits: the first does not, nor does
+/// the one that blocks.
+fn delay(first: Duration, failures: u32, failures_max: u32) -> Duration {
+    if failures < 2 || failures >= failures_max {
+        return Duration::ZERO;
+    }
+    first * 2_u32.pow((failures - 2).min(DOUBLED_MAX))
+}
+
+async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Answered<T> {
+    match timeout(PATIENCE, asked).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(Problem::new(Code::Unavailable)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use daybook_store::testing::TestDatabase;
+
     use super::*;
 
     const HERE: &str = "203.0.113.1";
-    const THERE: &str = "203.0.113.2";
 
-    fn address(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    async fn guard(limits: Limits) -> (TestDatabase, SignInGuard) {
+        let database = TestDatabase::start().await;
+        let guard = SignInGuard::new(&limits, &database.store().await);
+        (database, guard)
+    }
+
+    fn undelayed() -> Limits {
+        Limits {
+            login_delay: Duration::ZERO,
+            ..Limits::default()
+        }
+    }
+
+    fn wrong() -> Answered<Tried<()>> {
+        Ok(Tried::Wrong(Problem::new(Code::InvalidCredentials)))
+    }
+
+    async fn attempt(
+        guard: &SignInGuard,
+        check: impl Future<Output = Answered<Tried<()>>>,
+    ) -> Option<Code> {
+        let address = HERE.parse().unwrap();
+        let answer = guard.attempt("a", address, check).await;
+        answer.err().map(|problem| problem.code())
     }
 
     #[test]
-    fn the_fifth_failure_blocks_the_account_and_the_address_and_nobody_else() {
-        let guard = SignInGuard::new(&Limits::default());
-        let now = Instant::now();
+    fn answers_wait_longer_from_failure_to_failure_but_for_the_first_and_the_last() {
+        let waits = (1..=6).map(|failures| delay(Duration::from_millis(250), failures, 5));
+        let waits: Vec<_> = waits.map(|wait| wait.as_millis()).collect();
+        assert_eq!(waits, [0, 250, 500, 1_000, 0, 0]);
+        let most = delay(Duration::from_millis(250), 99, 100);
+        assert_eq!(most, Duration::from_secs(4));
+        assert_eq!(delay(Duration::ZERO, 3, 5), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn right_passwords_are_not_refused_however_many_come_at_once() {
+        let (_database, guard) = guard(undelayed()).await;
+        let slowly = || async {
+            sleep(Duration::from_millis(20)).await;
+            Ok(Tried::Right(()))
+        };
+        let all = (0..20).map(|_| attempt(&guard, slowly()));
+        let answers = futures::future::join_all(all).await;
+        assert_eq!(answers, [None; 20]);
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_ours_is_nobodys_failure() {
+        let (_database, guard) = guard(undelayed()).await;
+        for _ in 0..10 {
+            let fault = async { Err(Problem::new(Code::Overloaded)) };
+            assert_eq!(attempt(&guard, fault).await, Some(Code::Overloaded));
+        }
+        assert_eq!(attempt(&guard, async { Ok(Tried::Right(())) }).await, None);
+    }
+
+    #[tokio::test]
+    async fn whoever_hangs_up_has_failed() {
+        let (_database, guard) = guard(undelayed()).await;
         for _ in 0..5 {
-            assert!(guard.check("a", address(HERE), now).is_ok());
-            guard.failed("a", address(HERE), now);
+            let never = std::future::pending();
+            let soon = Duration::from_millis(500);
+            assert!(timeout(soon, attempt(&guard, never)).await.is_err());
         }
-        assert!(guard.check("a", address(THERE), now).is_err());
-        let problem = guard.check("b", address(HERE), now).unwrap_err();
-        assert_eq!(problem.retry_after_s(), Some(900));
-        assert!(guard.check("b", address(THERE), now).is_ok());
-        let later = now + Duration::from_secs(900);
-        assert!(guard.check("a", address(HERE), later).is_ok());
+        let answer = attempt(&guard, async { Ok(Tried::Right(())) }).await;
+        assert_eq!(answer, Some(Code::SignInBlocked));
     }
 
-    #[test]
-    fn failures_that_lie_apart_do_not_add_up() {
-        let guard = SignInGuard::new(&Limits::default());
-        let start = Instant::now();
-        for step in 0..20 {
-            guard.failed("a", address(HERE), start + Duration::from_secs(300) * step);
-        }
-        let end = start + Duration::from_secs(300) * 20;
-        assert!(guard.check("a", address(HERE), end).is_ok());
-    }
-
-    #[test]
-    fn a_sign_in_forgives_the_account_but_not_the_address() {
-        let guard = SignInGuard::new(&Limits::default());
-        let now = Instant::now();
-        for _ in 0..4 {
-            guard.failed("a", address(HERE), now);
-        }
-        guard.succeeded("a");
-        guard.failed("a", address(HERE), now);
-        assert!(guard.check("a", address(THERE), now).is_ok());
-        assert!(guard.check("a", address(HERE), now).is_err());
-    }
-
-    #[test]
-    fn it_can_be_switched_off() {
+    #[tokio::test]
+    async fn switched_off_it_counts_nothing() {
         let limits = Limits {
             login_block_after: None,
-            ..Limits::default()
+            ..undelayed()
         };
-        let guard = SignInGuard::new(&limits);
-        let now = Instant::now();
-        for _ in 0..100 {
-            guard.failed("a", address(HERE), now);
+        let (_database, guard) = guard(limits).await;
+        for _ in 0..20 {
+            let answer = attempt(&guard, async { wrong() }).await;
+            assert_eq!(answer, Some(Code::InvalidCredentials));
         }
-        assert!(guard.check("a", address(HERE), now).is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_fifth_failure_answers_as_the_first_and_the_sixth_is_told_when_to_come_back() {
+        let (_database, guard) = guard(undelayed()).await;
+        for _ in 0..5 {
+            let answer = attempt(&guard, async { wrong() }).await;
+            assert_eq!(answer, Some(Code::InvalidCredentials));
+        }
+        let address = HERE.parse().unwrap();
+        let check = async { Ok(Tried::Right(())) };
+        let refused = guard.attempt("other", address, check).await.unwrap_err();
+        assert_eq!(refused.code(), Code::SignInBlocked);
+        assert_eq!(refused.retry_after_s(), Some(900));
     }
 }

@@ -1,6 +1,7 @@
-//! Links in mails.
+//! Links in mails, as routes read them.
 
-use daybook_domain::ClientId;
+use chrono::Utc;
+use daybook_mail::{EmailVerification, LinkError, PasswordReset};
 
 use crate::{
     app::App,
@@ -8,11 +9,21 @@ use crate::{
 };
 
 /// What the link of a mail to verify an address says.
-pub(crate) fn verify_email(_app: &App, _token: &str) -> Answered<(ClientId, String)> {
-    Err(Problem::new(Code::InvalidToken))
+pub(crate) fn verify_email(app: &App, token: &str) -> Answered<EmailVerification> {
+    app.links
+        .verify_verify_email(token, Utc::now())
+        .map_err(refused)
 }
 
 /// What the link of a mail to choose a new password says.
-pub(crate) fn reset_password(_app: &App, _token: &str) -> Answered<(ClientId, u32)> {
-    Err(Problem::new(Code::InvalidToken))
+pub(crate) fn reset_password(app: &App, token: &str) -> Answered<PasswordReset> {
+    let read = app.links.verify_reset_password(token, Utc::now());
+    read.map_err(refused)
+}
+
+/// Which of the two it is helps nobody who did not get the mail.
+fn refused(error: LinkError) -> Problem {
+    match error {
+        LinkError::Invalid | LinkError::Expired => Problem::new(Code::InvalidToken),
+    }
 }

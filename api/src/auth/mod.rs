@@ -3,6 +3,7 @@
 
 pub(crate) mod act;
 pub(crate) mod browser;
+pub(crate) mod captcha;
 pub(crate) mod ended;
 pub(crate) mod first;
 pub(crate) mod guard;

@@ -74,16 +74,14 @@ impl Passwords {
     }
 
     /// Whether the password is the one of `stored`; of nobody when there is none. Takes as long
-    /// either way. `still_allowed` is asked once it is this caller's turn.
+    /// either way.
     pub(crate) async fn verify(
         &self,
         password: SecretString,
         stored: Option<String>,
-        still_allowed: impl FnOnce() -> Answered<()> + Send + 'static,
     ) -> Answered<Checked> {
         let decoy = Arc::clone(&self.decoy);
         let work = move || {
-            still_allowed()?;
             let text = stored.as_deref().unwrap_or(&decoy);
             let kept = PasswordHash::new(text).map_err(|error| {
                 tracing::error!(%error, "a stored password hash does not parse");
@@ -136,7 +134,7 @@ mod tests {
             "{hash}"
         );
         let verify = async |password: &str, stored| {
-            let checked = passwords.verify(password.into(), stored, || Ok(()));
+            let checked = passwords.verify(password.into(), stored);
             checked.await.unwrap()
         };
         let right = verify("correct horse", Some(hash.clone())).await;
@@ -153,23 +151,13 @@ mod tests {
         let former = former.hash_password(b"correct horse").unwrap().to_string();
         let verify = async |password: &str, stored: &str| {
             let stored = Some(stored.to_owned());
-            let checked = passwords.verify(password.into(), stored, || Ok(()));
+            let checked = passwords.verify(password.into(), stored);
             checked.await.unwrap()
         };
         let newer = verify("correct horse", &former).await.rehashed.unwrap();
         let again = verify("correct horse", &newer).await;
         assert!(again.right && again.rehashed.is_none());
         assert!(verify("wrong horse!", &former).await.rehashed.is_none());
-    }
-
-    #[tokio::test]
-    async fn whoever_is_blocked_while_waiting_is_refused() {
-        let refuse = || Err(Problem::new(Code::SignInBlocked));
-        let answer = Passwords::new().verify("x".into(), None, refuse).await;
-        assert_eq!(
-            answer.err().map(|refused| refused.code()),
-            Some(Code::SignInBlocked)
-        );
     }
 
     #[test]

@@ -116,6 +116,11 @@ fn idempotency_key(parts: &Parts) -> Answered<Option<String>> {
 }
 
 impl Command {
+    /// Whether the caller gave an idempotency key.
+    pub(crate) const fn has_key(&self) -> bool {
+        self.keyed.key.is_some()
+    }
+
     /// The key of the answer. `part` tells apart several commands of one request.
     pub(crate) fn idempotency(&self, part: &str, body: &[u8]) -> Option<IdempotencyRequest> {
         self.keyed.idempotency(&self.client_id, part, body)

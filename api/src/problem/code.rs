@@ -49,7 +49,7 @@ codes! {
     InvalidTerms = 400 "invalid_terms" "Invalid account terms"
         "The account cannot be opened on these terms.";
     InsufficientFunds = 400 "insufficient_funds" "Insufficient funds"
-        "The bucket does not hold the amount; nothing was appended.";
+        "A withdrawal, its completion or a debit is more than what is there; the problem has `error`, `required` and `available` too. Nothing was appended.";
     UnknownSymbol = 400 "unknown_symbol" "Unknown symbol"
         "There is no such instrument. `GET /market/symbols` lists them.";
     WeakPassword = 400 "weak_password" "Weak password"
@@ -58,8 +58,10 @@ codes! {
         "`Idempotency-Key` has 1 to 255 visible ASCII characters.";
     InvalidToken = 400 "invalid_token" "Link not valid"
         "The token of a mail's link is not one of ours, has expired, was used, or a newer one was asked for.";
-    InvalidCode = 400 "invalid_code" "Wrong code"
+    WrongFactor = 400 "invalid_code" "Wrong code"
         "The code of the authenticator, or the recovery code, is wrong or was used before.";
+    CaptchaFailed = 400 "captcha_failed" "Captcha failed"
+        "`captchaToken` is missing, or the captcha's provider does not vouch for it (any more).";
     Unauthenticated = 401 "unauthenticated" "Not signed in"
         "No access token was sent, or it is not one of ours.";
     TokenExpired = 401 "token_expired" "Access token expired"
@@ -84,6 +86,10 @@ codes! {
         "Live orders and funding need a verified address; the demo account trades at once.";
     OriginRefused = 403 "origin_refused" "Origin refused"
         "A page of another site asked for a WebSocket; `CORS_ORIGINS` names those that may.";
+    AddressBlocked = 403 "address_blocked" "Address blocked"
+        "Requests from this address are refused.";
+    UserAgentBlocked = 403 "user_agent_blocked" "Program refused"
+        "Requests of this program are refused.";
     NotFound = 404 "not_found" "Not found"
         "There is no such thing, or it is somebody else's.";
     MethodNotAllowed = 405 "method_not_allowed" "Method not allowed"
@@ -96,10 +102,16 @@ codes! {
         "A second factor is on already; disable it first.";
     TwoFactorOff = 409 "two_factor_off" "Second factor is off"
         "There is no second factor to disable, or none was set up to verify.";
+    FundingNotOpen = 409 "funding_not_open" "Request not open"
+        "The deposit or withdrawal has ended, or has come too far for what was asked.";
     PayloadTooLarge = 413 "payload_too_large" "Body too large"
-        "A body has at most 64 KiB.";
+        "A body has at most 64 KiB, an upload 10 MiB.";
+    UriTooLong = 414 "uri_too_long" "Address too long"
+        "Path and query have at most 8 KiB.";
     UnsupportedMediaType = 415 "unsupported_media_type" "Unsupported media type"
-        "A body is sent as `application/json`.";
+        "A body is sent as `application/json`, an upload as `multipart/form-data`.";
+    UnsupportedDocument = 415 "unsupported_document" "Unsupported document"
+        "By its content the file is no whole PDF, JPEG or PNG, or it is something else besides; its name and content type are not looked at.";
     InstrumentDisabled = 422 "instrument_disabled" "Instrument disabled"
         "The instrument may not be traded at present.";
     CloseOnly = 422 "close_only" "Close only"
@@ -138,10 +150,18 @@ codes! {
         "The position has been closed already.";
     OrderNotWorking = 422 "order_not_working" "Order not working"
         "The order has been filled, cancelled, rejected or has expired.";
+    DemoAccount = 422 "demo_account" "Demo account"
+        "Money comes to live accounts and leaves them; a demo account has neither deposits nor withdrawals.";
+    CurrencyMismatch = 422 "currency_mismatch" "Other currency"
+        "Deposits and withdrawals are in the account's currency.";
+    TooManyFundingRequests = 422 "too_many_funding_requests" "Too many requests open"
+        "The account has as many deposits and withdrawals requested or approved as it may.";
     TooManyAccounts = 422 "too_many_accounts" "Too many accounts"
         "The client has as many accounts as it may.";
     TooManyDocuments = 422 "too_many_documents" "Too many documents"
         "The client has handed in as many documents as they may.";
+    ClientNotSettled = 422 "client_not_settled" "Client not settled"
+        "An account of the client has open positions, working orders, real money or open funding requests: nobody is erased before.";
     IdempotencyKeyReused = 422 "idempotency_key_reused" "Idempotency key reused"
         "The key was used before with another path, query or body. A new request needs a new key.";
     RateLimited = 429 "rate_limited" "Too many requests"
@@ -152,12 +172,16 @@ codes! {
         "Too many failed sign-ins to this account or from this address; other routes go on working.";
     OrderRate = 429 "order_rate" "Too many orders"
         "The account has placed as many orders within a minute as it may; `Retry-After` says when to try again. Nothing was appended.";
+    HeadersTooLarge = 431 "headers_too_large" "Headers too large"
+        "The headers have at most 32 KiB.";
     Internal = 500 "internal" "Internal error"
         "Our fault, and logged under `requestId`. With an `Idempotency-Key` it is safe to ask again.";
     NoQuote = 503 "no_quote" "No quote yet"
         "No quote that the request needs has arrived since the start; nothing was appended.";
     Unavailable = 503 "unavailable" "Unavailable"
         "The database is away, or the answer took too long. With an `Idempotency-Key` it is safe to ask again.";
+    CaptchaUnavailable = 503 "captcha_unavailable" "Captcha unavailable"
+        "The captcha's provider does not answer: try again in a moment.";
     Overloaded = 503 "overloaded" "Overloaded"
         "More commands wait than can be taken in; nothing was appended.";
     ReadModelBehind = 503 "read_model_behind" "Read model behind"

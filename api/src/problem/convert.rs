@@ -1,5 +1,6 @@
 //! Which problem each error of the layers below becomes.
 
+use daybook_documents::DocumentError;
 use daybook_domain::{AccountRejection, ClientRejection, StaffRejection};
 use daybook_engine::EngineError;
 use daybook_projections::ReadError;
@@ -41,7 +42,17 @@ impl From<&AccountRejection> for Problem {
             R::PositionNotOpen(_) => Code::PositionNotOpen,
             R::OrderNotWorking(_) => Code::OrderNotWorking,
             R::InvalidTerms(_) => Code::InvalidTerms,
-            R::InsufficientFunds { .. } => Code::InsufficientFunds,
+            R::InsufficientFunds {
+                required,
+                available,
+            } => {
+                let problem = Self::with_detail(Code::InsufficientFunds, rejection.to_string());
+                return problem.short_of(required.amount, available.amount);
+            }
+            R::DemoAccount => Code::DemoAccount,
+            R::CurrencyMismatch { .. } => Code::CurrencyMismatch,
+            R::FundingNotOpen(_) => Code::FundingNotOpen,
+            R::TooManyFundingRequests(_) => Code::TooManyFundingRequests,
             R::InvalidAmount(_) => Code::InvalidAmount,
             R::Overflow => Code::Overflow,
         };
@@ -77,7 +88,7 @@ impl From<&ClientRejection> for Problem {
             ClientRejection::NotRegistered | ClientRejection::Erased => Self::new(Code::NotFound),
             ClientRejection::Suspended => Self::new(Code::ClientSuspended),
             ClientRejection::ResetLinkSpent => Self::new(Code::InvalidToken),
-            ClientRejection::CodeUsed => Self::new(Code::InvalidCode),
+            ClientRejection::CodeUsed => Self::new(Code::WrongFactor),
             ClientRejection::TwoFactorRequired => Self::new(Code::TotpRequired),
             ClientRejection::TwoFactorOn => Self::new(Code::TwoFactorOn),
             ClientRejection::TwoFactorOff => Self::new(Code::TwoFactorOff),
@@ -97,7 +108,7 @@ impl From<&StaffRejection> for Problem {
             StaffRejection::NotCreated => Self::new(Code::NotFound),
             StaffRejection::Disabled => Self::new(Code::StaffDisabled),
             StaffRejection::CodeRequired => Self::new(Code::TotpRequired),
-            StaffRejection::CodeUsed => Self::new(Code::InvalidCode),
+            StaffRejection::CodeUsed => Self::new(Code::WrongFactor),
             StaffRejection::InvalidField { field, message } => {
                 Self::field(Code::InvalidValue, field, message.clone())
             }
@@ -129,6 +140,9 @@ impl From<EngineError> for Problem {
             EngineError::ClientRefused(rejection) => Self::from(&rejection),
             EngineError::StaffRefused(rejection) => Self::from(&rejection),
             EngineError::AccountRefused(rejection) => Self::from(&rejection),
+            EngineError::NotSettled { .. } => {
+                Self::with_detail(Code::ClientNotSettled, error.to_string())
+            }
             EngineError::InstrumentRefused(rejection) => {
                 Self::with_detail(Code::InvalidTerms, rejection.to_string())
             }
@@ -142,7 +156,21 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::Database(_) => failed(Code::Unavailable, &error),
+            // Whoever is erased is nobody any more; a token may outlive its client by minutes.
+            StoreError::Erased(_) => Self::new(Code::Unauthenticated),
             StoreError::Migration(_) | StoreError::Corrupt { .. } | StoreError::Key(_) => {
+                failed(Code::Internal, &error)
+            }
+        }
+    }
+}
+
+impl From<DocumentError> for Problem {
+    fn from(error: DocumentError) -> Self {
+        match error {
+            DocumentError::Unavailable(_) => failed(Code::Unavailable, &error),
+            DocumentError::Key(error) => error.into(),
+            DocumentError::Missing(_) | DocumentError::Altered(_) | DocumentError::Settings(_) => {
                 failed(Code::Internal, &error)
             }
         }

@@ -11,7 +11,9 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use daybook_domain::Decimal;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 pub(crate) use code::Code;
@@ -58,7 +60,22 @@ pub(crate) struct ProblemBody<'a> {
     /// Names the request in our logs.
     #[schema(example = "01997d0a-5a3e-7d31-9a53-0a4f2f1c7a10")]
     request_id: &'a str,
+    /// With `insufficient_funds` alone: the same text each time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    error: Option<&'static str>,
+    /// With `insufficient_funds` alone: a number with the currency's decimals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false, value_type = Option<f64>)]
+    required: Option<Box<RawValue>>,
+    /// With `insufficient_funds` alone: a number with the currency's decimals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false, value_type = Option<f64>)]
+    available: Option<Box<RawValue>>,
 }
+
+/// What the contract says of money that is not there.
+const INSUFFICIENT: &str = "Insufficient real funds for withdrawal";
 
 /// A failed request, until the outermost layer renders it with the request's id.
 #[derive(Clone, Debug)]
@@ -70,6 +87,8 @@ struct Inner {
     detail: String,
     errors: Vec<FieldError>,
     retry_after_s: Option<u64>,
+    /// Of money: what is needed, and what is there.
+    short: Option<(Decimal, Decimal)>,
 }
 
 /// A handler's result.
@@ -89,6 +108,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after_s,
+            short: None,
         }))
     }
 
@@ -120,6 +140,15 @@ impl Problem {
         Self(Arc::new(inner))
     }
 
+    /// Says how much money is needed and how much is there, each with its currency's decimals.
+    pub(crate) fn short_of(self, required: Decimal, available: Decimal) -> Self {
+        let inner = Inner {
+            short: Some((required, available)),
+            ..Arc::unwrap_or_clone(self.0)
+        };
+        Self(Arc::new(inner))
+    }
+
     /// The generic failure of a status that a library below us answered with.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         Self::new(match status.as_u16() {
@@ -128,8 +157,10 @@ impl Problem {
             405 => Code::MethodNotAllowed,
             406 | 426 => Code::NotAcceptable,
             413 => Code::PayloadTooLarge,
+            414 => Code::UriTooLong,
             415 => Code::UnsupportedMediaType,
             429 => Code::RateLimited,
+            431 => Code::HeadersTooLarge,
             408 | 503 | 504 => Code::Unavailable,
             400..=499 => Code::Malformed,
             _ => Code::Internal,
@@ -164,9 +195,17 @@ impl Problem {
             code: entry.code,
             errors: &self.0.errors,
             request_id,
+            error: self.0.short.map(|_| INSUFFICIENT),
+            required: self.0.short.map(|(required, _)| number(required)),
+            available: self.0.short.map(|(_, available)| number(available)),
         };
         serde_json::to_string(&body).expect("invariant: a problem is plain text and numbers")
     }
+}
+
+/// A JSON number, digit for digit: never through a float.
+fn number(amount: Decimal) -> Box<RawValue> {
+    RawValue::from_string(amount.to_string()).expect("invariant: a decimal is a JSON number")
 }
 
 impl FieldError {
@@ -238,6 +277,13 @@ mod tests {
                 required: usd,
                 available: usd,
             },
+            AccountRejection::DemoAccount,
+            AccountRejection::CurrencyMismatch {
+                asked: Currency::EUR,
+                currency: Currency::USD,
+            },
+            AccountRejection::FundingNotOpen(Default::default()),
+            AccountRejection::TooManyFundingRequests(1),
             AccountRejection::PositionNotOpen(Default::default()),
             AccountRejection::OrderNotWorking(Default::default()),
             AccountRejection::Overflow,
@@ -257,6 +303,19 @@ mod tests {
             r#"{"type":"urn:daybook:error:invalid_value","title":"Invalid value","status":400,"detail":"volume: must be greater than zero","code":"invalid_value","errors":[{"field":"volume","message":"must be greater than zero"}],"requestId":"r-1"}"#
         );
         assert!(!Problem::new(Code::NotFound).body("r-2").contains("errors"));
+    }
+
+    #[test]
+    fn money_that_is_not_there_is_told_in_numbers_with_their_decimals() {
+        let usd = |text: &str| Money::rounded(text.parse().unwrap(), Currency::USD);
+        let rejection = AccountRejection::InsufficientFunds {
+            required: usd("500"),
+            available: usd("250"),
+        };
+        assert_eq!(
+            Problem::from(&rejection).body("r-1"),
+            r#"{"type":"urn:daybook:error:insufficient_funds","title":"Insufficient funds","status":400,"detail":"250.00 USD is available, 500.00 USD is required","code":"insufficient_funds","requestId":"r-1","error":"Insufficient real funds for withdrawal","required":500.00,"available":250.00}"#
+        );
     }
 
     #[test]

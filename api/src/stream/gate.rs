@@ -139,15 +139,18 @@ pub(super) fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Answered<
 
 #[cfg(test)]
 mod tests {
-    use axum::extract::Request;
-
     use super::*;
-    use crate::{auth::token::Tokens, config::ApiConfig};
 
     fn info() -> RequestInfo {
-        let config = ApiConfig::new("a secret for tests alone".into());
-        let request = Request::new(axum::body::Body::empty());
-        RequestInfo::of(&request, &Tokens::new(&config), &[])
+        let nobody = || Problem::new(Code::Unauthenticated);
+        RequestInfo {
+            id: "test".into(),
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            user_agent: None,
+            device: String::new(),
+            identity: Err(nobody()),
+            staff: Err(nobody()),
+        }
     }
 
     fn checked(pairs: &[(header::HeaderName, &'static str)]) -> bool {

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use daybook_domain::{AccountEvent, AccountId, OrderId, PositionId};
+use daybook_domain::{AccountEvent, AccountId, FundingId, OrderId, PositionId};
 use daybook_store::{Recorded, Store};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
@@ -19,6 +19,8 @@ const NOTICES_MAX: usize = 256;
 pub(super) enum Changed {
     Order(OrderId),
     Position(PositionId),
+    /// A deposit or withdrawal.
+    Funding(FundingId),
     /// Something that the client is told by itself.
     Notification(Arc<AccountEvent>),
     /// Money or terms alone.
@@ -202,6 +204,9 @@ pub(super) fn changes_of(recorded: &Recorded) -> Vec<(Changed, i64)> {
 }
 
 fn changed(event: AccountEvent) -> Vec<Changed> {
+    if let Some((request_id, _)) = event.funding() {
+        return vec![Changed::Funding(request_id)];
+    }
     let thing = match &event {
         AccountEvent::OrderPlaced { order_id, .. }
         | AccountEvent::OrderRejected { order_id, .. }
@@ -226,6 +231,16 @@ fn changed(event: AccountEvent) -> Vec<Changed> {
         }
         AccountEvent::AccountOpened { .. }
         | AccountEvent::FundsAdjusted { .. }
+        | AccountEvent::DepositRequested { .. }
+        | AccountEvent::DepositApproved { .. }
+        | AccountEvent::DepositCompleted { .. }
+        | AccountEvent::DepositRejected { .. }
+        | AccountEvent::DepositCancelled { .. }
+        | AccountEvent::WithdrawalRequested { .. }
+        | AccountEvent::WithdrawalApproved { .. }
+        | AccountEvent::WithdrawalCompleted { .. }
+        | AccountEvent::WithdrawalRejected { .. }
+        | AccountEvent::WithdrawalCancelled { .. }
         | AccountEvent::StopOutStep { .. } => return vec![Changed::Funds],
         // These a client is told by themselves, besides what they may do to a position.
         AccountEvent::DealBusted { bust, .. } => Changed::Position(bust.position_id),

@@ -26,33 +26,9 @@ fn told(event: &AccountEvent, currency: Currency) -> Option<(&'static str, Value
     let money = |amount| number::money(amount, currency);
     let level_told = |level: &Option<_>| json!({ "marginLevel": level.map(number::two_decimals) });
     Some(match event {
-        AccountEvent::MarginCallRaised {
-            level,
-            equity,
-            used_margin,
-            ..
-        } => (
-            "margin_call",
-            json!({
-                "marginLevel": number::two_decimals(*level),
-                "equity": money(*equity),
-                "usedMargin": money(*used_margin),
-            }),
-        ),
+        AccountEvent::MarginCallRaised { .. } => ("margin_call", margin(event, money)),
         AccountEvent::MarginCallCleared { level, .. } => ("margin_call_cleared", level_told(level)),
-        AccountEvent::StopOutStarted {
-            level,
-            usable,
-            used_margin,
-            ..
-        } => (
-            "stop_out_started",
-            json!({
-                "marginLevel": level.map(number::two_decimals),
-                "usable": money(*usable),
-                "usedMargin": money(*used_margin),
-            }),
-        ),
+        AccountEvent::StopOutStarted { .. } => ("stop_out_started", margin(event, money)),
         AccountEvent::StopOutFinished { level, .. } => ("stop_out_finished", level_told(level)),
         AccountEvent::NegativeBalanceCompensated { funds, .. } => {
             let told = json!({ "amount": money(funds.total()) });
@@ -77,6 +53,16 @@ fn told(event: &AccountEvent, currency: Currency) -> Option<(&'static str, Value
         AccountEvent::ControlsChanged { .. } => ("controls_changed", json!({})),
         AccountEvent::AccountOpened { .. }
         | AccountEvent::FundsAdjusted { .. }
+        | AccountEvent::DepositRequested { .. }
+        | AccountEvent::DepositApproved { .. }
+        | AccountEvent::DepositCompleted { .. }
+        | AccountEvent::DepositRejected { .. }
+        | AccountEvent::DepositCancelled { .. }
+        | AccountEvent::WithdrawalRequested { .. }
+        | AccountEvent::WithdrawalApproved { .. }
+        | AccountEvent::WithdrawalCompleted { .. }
+        | AccountEvent::WithdrawalRejected { .. }
+        | AccountEvent::WithdrawalCancelled { .. }
         | AccountEvent::OrderPlaced { .. }
         | AccountEvent::OrderRejected { .. }
         | AccountEvent::OrderModified { .. }
@@ -92,6 +78,37 @@ fn told(event: &AccountEvent, currency: Currency) -> Option<(&'static str, Value
         | AccountEvent::ProtectionChanged { .. }
         | AccountEvent::SwapCharged { .. }
         | AccountEvent::StopOutStep { .. } => return None,
+    })
+}
+
+/// How margin stood when a margin call was raised or a stop-out started.
+fn margin(event: &AccountEvent, money: impl Fn(Decimal) -> String) -> Value {
+    if let AccountEvent::MarginCallRaised {
+        level,
+        equity,
+        used_margin,
+        ..
+    } = event
+    {
+        return json!({
+            "marginLevel": number::two_decimals(*level),
+            "equity": money(*equity),
+            "usedMargin": money(*used_margin),
+        });
+    }
+    let AccountEvent::StopOutStarted {
+        level,
+        usable,
+        used_margin,
+        ..
+    } = event
+    else {
+        unreachable!("invariant: only called with one of these two")
+    };
+    json!({
+        "marginLevel": level.map(number::two_decimals),
+        "usable": money(*usable),
+        "usedMargin": money(*used_margin),
     })
 }
 

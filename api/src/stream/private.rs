@@ -61,11 +61,12 @@ pub(crate) struct PrivateQuery {
 ///
 /// Authentication: subprotocols `daybook.v1, bearer.<token>`, or a first message
 /// `{"op":"auth","token"}` within 5 seconds, or `?token=`; the answer is `{"type":"ready"}`. Then
-/// `{"op":"subscribe","channels":["account:{id}","orders:{id}","positions:{id}","notifications",
-/// "quotes:EURUSD"],"since"?: position}` is answered `{"type":"subscribed","channels","position"}`.
+/// `{"op":"subscribe","channels":["account:{id}","orders:{id}","positions:{id}","funding:{id}",
+/// "notifications","quotes:EURUSD"],"since"?: position}` is answered `{"type":"subscribed","channels","position"}`.
 /// Pushes: `{"type":"order","position","accountId",…}` with the fields of an order (its type is
-/// `orderType` here), `{"type":"position","position","accountId","open",…}`, and at most four times
-/// a second `{"type":"account",…}` with the fields of `GET /trading/account`. `notifications` tells,
+/// `orderType` here), `{"type":"position","position","accountId","open",…}`,
+/// `{"type":"funding","position","accountId",…}` with the fields of a deposit or withdrawal (channels
+/// `funding:{id}` and `notifications`), and at most four times a second `{"type":"account",…}` with the fields of `GET /trading/account`. `notifications` tells,
 /// for all accounts that the client has when it subscribes, `{"type":"notification","position",
 /// "accountId","kind","time",…}`; kinds are `margin_call`, `margin_call_cleared`,
 /// `stop_out_started`, `stop_out_finished`, `negative_balance_compensated`, `trading_day_started`,
@@ -139,6 +140,7 @@ enum Channel {
     Account(AccountId),
     Orders(AccountId),
     Positions(AccountId),
+    Funding(AccountId),
     /// Of all these accounts: the client's own.
     Notifications(Vec<AccountId>),
     Quotes(Symbol),
@@ -287,6 +289,7 @@ impl Session {
             "account" => Channel::Account,
             "orders" => Channel::Orders,
             "positions" => Channel::Positions,
+            "funding" => Channel::Funding,
             _ => return Err(unknown()),
         };
         let refused = |problem: Problem| channel_error(problem.code().entry().code, name);
@@ -309,9 +312,10 @@ impl Session {
                 self.quotes.add(&[*symbol]);
                 &[]
             }
-            Channel::Account(id) | Channel::Orders(id) | Channel::Positions(id) => {
-                std::slice::from_ref(id)
-            }
+            Channel::Account(id)
+            | Channel::Orders(id)
+            | Channel::Positions(id)
+            | Channel::Funding(id) => std::slice::from_ref(id),
             Channel::Notifications(ids) => ids,
         };
         let mut joined = Vec::with_capacity(accounts.len());
@@ -323,6 +327,7 @@ impl Session {
                 Channel::Account(_) => watched.show_account(),
                 Channel::Orders(_) => watched.orders = true,
                 Channel::Positions(_) => watched.positions = true,
+                Channel::Funding(_) => watched.funding = true,
                 Channel::Notifications(_) => watched.notifications = true,
                 Channel::Quotes(_) => {}
             }
@@ -351,6 +356,7 @@ impl Session {
                 ("account", Some(watched)) => watched.account = false,
                 ("orders", Some(watched)) => watched.orders = false,
                 ("positions", Some(watched)) => watched.positions = false,
+                ("funding", Some(watched)) => watched.funding = false,
                 (_, _) => {}
             }
         }

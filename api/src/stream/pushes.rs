@@ -15,10 +15,13 @@ use super::{
 use crate::{
     app::Shared,
     problem::{Answered, Code, Problem},
-    routes::trading::{
-        account::{AccountBody, Seen, see, valued},
-        items::{PositionItem, Valuation},
-        order::order_item,
+    routes::{
+        funding::funding_item,
+        trading::{
+            account::{AccountBody, Seen, see, valued},
+            items::{PositionItem, Valuation},
+            order::order_item,
+        },
     },
 };
 
@@ -33,6 +36,7 @@ pub(super) struct Watched {
     pub(super) account: bool,
     pub(super) orders: bool,
     pub(super) positions: bool,
+    pub(super) funding: bool,
     pub(super) notifications: bool,
     /// The client knows everything up to here.
     pub(super) after: i64,
@@ -103,7 +107,19 @@ pub(super) async fn push_texts(
     if changes.is_empty() {
         return Ok(texts);
     }
-    caught_up(app, notice.position()).await?;
+    let of_funding = |(change, _): &(Changed, i64)| matches!(change, Changed::Funding(_));
+    let models = if changes.iter().any(of_funding) {
+        [
+            names::ORDERS,
+            names::POSITIONS,
+            names::ACCOUNTS,
+            names::FUNDING,
+        ]
+        .as_slice()
+    } else {
+        &[names::ORDERS, names::POSITIONS, names::ACCOUNTS]
+    };
+    caught_up(app, models, notice.position()).await?;
     for (change, position) in changes {
         let item = match change {
             Changed::Order(order_id) => {
@@ -118,6 +134,10 @@ pub(super) async fn push_texts(
                 let account = known_account(app, notice.account_id).await?;
                 let item = notification::item(&event, account.currency);
                 item.map(|item| ("notification", item))
+            }
+            Changed::Funding(request_id) => {
+                let item = funding_object(app, request_id).await?;
+                item.map(|item| ("funding", item))
             }
             Changed::Funds => None,
         };
@@ -136,6 +156,8 @@ fn wanted(watched: &Watched, notice: &Notice) -> Vec<(Changed, i64)> {
             Changed::Order(_) => watched.orders,
             Changed::Position(_) => watched.positions,
             Changed::Notification(_) => watched.notifications,
+            // Whoever wants to be told things wants to be told of money that came.
+            Changed::Funding(_) => watched.funding || watched.notifications,
             Changed::Funds => false,
         };
         if wants && *position > watched.after {
@@ -146,15 +168,24 @@ fn wanted(watched: &Watched, notice: &Notice) -> Vec<(Changed, i64)> {
     last
 }
 
-async fn caught_up(app: &Shared, position: i64) -> Answered<()> {
-    const MODELS: [&str; 3] = [names::ORDERS, names::POSITIONS, names::ACCOUNTS];
+async fn caught_up(app: &Shared, models: &[&str], position: i64) -> Answered<()> {
     for _ in 1..PATIENCE_TRIES {
-        if app.wait_for(&MODELS, position).await.is_ok() {
+        if app.wait_for(models, position).await.is_ok() {
             return Ok(());
         }
         sleep(RETRY).await;
     }
-    app.wait_for(&MODELS, position).await
+    app.wait_for(models, position).await
+}
+
+async fn funding_object(
+    app: &Shared,
+    request_id: daybook_domain::FundingId,
+) -> Answered<Option<Map<String, Value>>> {
+    let Some(row) = app.handles.reads.funding_request(request_id).await? else {
+        return Ok(None);
+    };
+    Ok(Some(object(&funding_item(app, &row).await?)))
 }
 
 async fn position_object(
@@ -239,6 +270,15 @@ mod tests {
         assert_eq!(wanted(&watched, &notice), both);
         watched.orders = false;
         assert_eq!(wanted(&watched, &notice), [(position, 7)]);
+
+        let money = Changed::Funding(daybook_domain::FundingId::default());
+        let notice = Notice {
+            changes: vec![(money.clone(), 10)],
+            ..notice
+        };
+        assert_eq!(wanted(&watched, &notice), []);
+        watched.notifications = true;
+        assert_eq!(wanted(&watched, &notice), [(money, 10)]);
     }
 
     #[test]

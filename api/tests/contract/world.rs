@@ -9,13 +9,14 @@ use axum::{
 };
 use chrono::Utc;
 use daybook_api::{ApiConfig, ApiState, Sockets, SocketsConfig};
+use daybook_documents::{Documents, DocumentsConfig};
 use daybook_domain::{
     Instrument, Quote, Rules, Symbol, instrument::seed, quote::QuoteSource, rules::SessionRule,
 };
 use daybook_engine::{Engine, EngineConfig};
 use daybook_projections::{Reads, Runners};
 use daybook_relay::{Candles, CandlesConfig, Hub, Interest};
-use daybook_store::{Leadership, Role, Store, testing::TestDatabase};
+use daybook_store::{Leadership, Role, Store, perimeter::BlockedAddresses, testing::TestDatabase};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::Service;
@@ -109,12 +110,16 @@ impl World {
         let (engines, engine) = watch::channel(world.engine.clone());
         let (instruments_sender, instruments) = watch::channel(seeds.clone());
         let interest = Interest::new(&seeds, None);
+        let blocked = BlockedAddresses::follow(&store).await;
         world.router = daybook_api::router(ApiState {
             store,
+            blocked: blocked.expect("the list is there"),
             reads,
             sockets: Sockets::start(&hub, &interest, SocketsConfig::default())
                 .expect("threads start"),
             hub,
+            documents: Documents::try_new(DocumentsConfig::Directory(documents()))
+                .expect("a directory needs nothing"),
             candles: Candles::new(candles),
             interest,
             engine,
@@ -241,4 +246,9 @@ impl World {
             .await;
         format!("Bearer {}", signed_in.expecting(200).text("/accessToken"))
     }
+}
+
+/// Where the documents of this process's tests go.
+fn documents() -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("daybook-documents-{}", std::process::id()))
 }

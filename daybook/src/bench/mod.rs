@@ -13,6 +13,7 @@ mod engine;
 mod fanout;
 mod gap;
 mod history;
+mod identity;
 mod measure;
 mod ours;
 mod peer;
@@ -53,6 +54,8 @@ pub enum Bench {
         /// Symbols.
         symbols: usize,
     },
+    /// Sign-ins and refreshes over HTTP, and what a flood of sign-ins costs those who trade.
+    Identity,
     /// Rebuilding a read model, and loading accounts at start.
     Rebuild {
         /// Events in the book.
@@ -78,6 +81,7 @@ pub async fn run(args: BenchArgs, json: bool) -> anyhow::Result<()> {
         Bench::Engine { resting } => engine::run(resting).await?,
         Bench::Fanout(args) => tokio::task::spawn_blocking(move || fanout::run(&args)).await??,
         Bench::FanoutServer { port, symbols } => return fanout::server::run(port, symbols).await,
+        Bench::Identity => identity::run().await?,
         Bench::Rebuild { events } => rebuild::run(events).await?,
         Bench::Soak { hours } => soak::run(hours).await?,
     };

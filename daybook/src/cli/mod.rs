@@ -3,9 +3,13 @@
 mod accounts;
 mod assign;
 mod audit;
+mod blocked;
+mod clients;
 mod config;
 mod deals;
+mod funding;
 mod instruments;
+mod mail;
 mod migrate;
 mod openapi;
 mod operator;
@@ -88,9 +92,21 @@ enum Command {
     /// Flags, limits, leverage and money of an account.
     #[command(subcommand)]
     Accounts(accounts::Accounts),
+    /// Addresses that are refused whatever they ask for.
+    #[command(subcommand)]
+    Blocked(blocked::Blocked),
+    /// Mails kept in the data directory, where no mail server is configured.
+    #[command(subcommand)]
+    Mail(mail::Mail),
+    /// Deposits and withdrawals, and decisions about them.
+    #[command(subcommand)]
+    Funding(funding::Funding),
     /// People of the broker's.
     #[command(subcommand)]
     Staff(staff::Staff),
+    /// Clients: their checks, suspension, erasure.
+    #[command(subcommand)]
+    Clients(clients::Clients),
     /// A running server's quotes.
     #[command(subcommand)]
     Quotes(quotes::Quotes),
@@ -124,7 +140,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         | Command::Instruments(_)
         | Command::Deals(_)
         | Command::Accounts(_)
+        | Command::Blocked(_)
+        | Command::Mail(_)
+        | Command::Funding(_)
         | Command::Staff(_)
+        | Command::Clients(_)
         | Command::Quotes(_)
         | Command::Scenario(_)
         | Command::Bench(_)
@@ -136,6 +156,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Serve => serve::run(configured()?).await.map(|()| Verdict::Fine),
         Command::Config => config::run(&configured()?, json),
         Command::Openapi => openapi::run(),
+        Command::Mail(what) => mail::run(what, &configured()?, json),
         Command::Bench(args) => bench::run(args, json).await.map(|()| Verdict::Fine),
         Command::Quotes(what) => quotes::run(what, json).await,
         Command::Simulate(what) => simulate::run(what, json).await,
@@ -153,7 +174,16 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Accounts(what) => {
             with_database(async |at| accounts::run(what, at, json).await).await
         }
+        Command::Blocked(what) => {
+            with_database(async |at| blocked::run(what, at, json).await).await
+        }
+        Command::Funding(what) => {
+            with_database(async |at| funding::run(what, at, json).await).await
+        }
         Command::Staff(what) => with_database(async |at| staff::run(what, at, json).await).await,
+        Command::Clients(what) => {
+            with_database(async |at| clients::run(what, at, json).await).await
+        }
     }
 }
 
@@ -247,12 +277,28 @@ mod tests {
             "accounts controls 0193c0de-0000-7000-8000-000000000000 closeOnly=true",
             "accounts leverage 0193c0de-0000-7000-8000-000000000000 30",
             "accounts adjust 0193c0de-0000-7000-8000-000000000000 -25.50 --bucket demo",
+            "blocked list --json",
+            "blocked add 203.0.113.9 --for 1h --reason probing",
+            "blocked remove 2001:db8::/64",
+            "mail list --json",
+            "mail show 0193c0de-0000-7000-8000-000000000000 --json",
+            "funding list",
+            "funding list --all --limit 200 --json",
+            "funding approve 0193c0de-0000-7000-8000-000000000000",
+            "funding complete 0193c0de-0000-7000-8000-000000000000 --reference TX-4711",
+            "funding reject 0193c0de-0000-7000-8000-000000000000 --reason wrong --json",
             "staff create --email ines@broker.example --role admin --json",
             "staff list",
             "staff role ines@broker.example compliance",
             "staff disable 0193c0de-0000-7000-8000-000000000000 --reason left",
             "staff enable ines@broker.example",
             "staff reset ines@broker.example --json",
+            "clients list --json",
+            "clients show 0193c0de-0000-7000-8000-000000000000",
+            "clients kyc 0193c0de-0000-7000-8000-000000000000 rejected --notes blurred",
+            "clients suspend 0193c0de-0000-7000-8000-000000000000 --reason doubt",
+            "clients reinstate 0193c0de-0000-7000-8000-000000000000",
+            "clients erase 0193c0de-0000-7000-8000-000000000000 --reason asked --yes",
             "simulate feed --listen 127.0.0.1:0 --ticks a.csv b.csv --speed 2.5 --seed 7 --loop \
              --max-gap-ms 100 --control",
             "quotes watch EURUSD XAUUSD --url http://127.0.0.1:8080 --count 3 --json",
@@ -279,10 +325,19 @@ mod tests {
             "instruments set EURUSD spreadMarkup",
             "deals bust 0193c0de-0000-7000-8000-000000000000",
             "deals reprice 0193c0de-0000-7000-8000-000000000000 --price 0 --reason x",
+            "mail show",
+            "mail show newest",
             "quotes watch",
+            "blocked add",
+            "blocked add 203.0.113.0/24",
+            "blocked add 203.0.113.9 --for ever",
+            "funding complete",
+            "funding list --all --account 0193c0de-0000-7000-8000-000000000000",
             "staff create --email ines@broker.example --role owner",
             "staff create --role admin",
             "staff disable ines@broker.example",
+            "clients kyc 0193c0de-0000-7000-8000-000000000000 none",
+            "clients erase 0193c0de-0000-7000-8000-000000000000 --yes",
         ] {
             let words = std::iter::once("daybook").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "{line}");

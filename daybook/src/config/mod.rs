@@ -8,9 +8,11 @@ mod variables;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use daybook_api::{Limits, Network, SocketsConfig};
+use daybook_api::{Limits, Network, PerimeterConfig, SocketsConfig};
+use daybook_documents::DocumentsConfig;
 use daybook_domain::{Decimal, Rules, Symbol};
 use daybook_engine::EngineConfig;
+use daybook_mail::{Sender, SmtpUrl};
 use daybook_relay::FilterConfig;
 use daybook_store::MasterKey;
 use secrecy::SecretString;
@@ -30,6 +32,8 @@ pub struct Config {
     pub advertise: String,
     /// Embedded database, documents, mails, generated secrets.
     pub data_dir: PathBuf,
+    /// Where clients' documents rest.
+    pub documents: DocumentsConfig,
     /// The database.
     pub database: DatabaseConfig,
     /// Market data.
@@ -38,6 +42,8 @@ pub struct Config {
     pub engine: EngineConfig,
     /// Public addresses, limits, funds.
     pub api: ApiSettings,
+    /// Mail.
+    pub mail: MailSettings,
     /// Secrets in use.
     pub secrets: Secrets,
     /// Variables that look like ours and are none.
@@ -167,6 +173,8 @@ pub struct ApiSettings {
     pub trusted_proxies: Vec<Network>,
     /// Rate limits.
     pub limits: Limits,
+    /// What stands before the routes.
+    pub perimeter: PerimeterConfig,
     /// How sockets are served.
     pub sockets: SocketsConfig,
     /// Demo money of a new client.
@@ -175,6 +183,17 @@ pub struct ApiSettings {
     pub leverage: u32,
     /// Accounts that a client may have.
     pub accounts_max: usize,
+}
+
+/// Mail.
+#[derive(Debug)]
+pub struct MailSettings {
+    /// The mail server; none: mails are kept in the data directory.
+    pub smtp: Option<SmtpUrl>,
+    /// Who mails are from.
+    pub from: Sender,
+    /// Public address of the site, for links.
+    pub app_url: String,
 }
 
 /// The secrets in use. Those of later parts are read, checked and generated, and not kept here.

@@ -1,17 +1,20 @@
 //! From variables to the typed configuration.
 
 mod house;
+mod mail;
 mod market;
+mod perimeter;
 mod secret;
 
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
-use daybook_api::{Limits, Network, SocketsConfig};
+use daybook_api::{Network, SocketsConfig};
+use daybook_documents::{DocumentsConfig, S3Config};
 use daybook_domain::Decimal;
 use daybook_engine::EngineConfig;
 
@@ -31,7 +34,9 @@ pub fn config(environment: BTreeMap<String, String>) -> Result<Config, ConfigErr
     let database = database(&mut read);
     let market = market::in_use(&mut read);
     let engine = engine(&mut read, market.api_key.is_none());
-    let (api, advertise) = api(&mut read, listen);
+    let (api, advertise) = api(&mut read, listen, database.url.is_some());
+    let mail = mail::in_use(&mut read, listen);
+    let documents = documents(&mut read, &data_dir);
     let secrets = secret::in_use(&mut read, database.url.is_some(), &data_dir);
     later(&mut read);
     log_from(&mut read);
@@ -40,10 +45,12 @@ pub fn config(environment: BTreeMap<String, String>) -> Result<Config, ConfigErr
         metrics,
         advertise,
         data_dir,
+        documents,
         database,
         market,
         engine,
         api,
+        mail,
         secrets,
         mistyped,
     });
@@ -121,7 +128,7 @@ fn engine(read: &mut Reader, simulated: bool) -> EngineConfig {
     }
 }
 
-fn api(read: &mut Reader, listen: SocketAddr) -> (ApiSettings, String) {
+fn api(read: &mut Reader, listen: SocketAddr, external: bool) -> (ApiSettings, String) {
     let app = url(read, "APP_URL", &["http", "https"]);
     let own = url(read, "API_URL", &["http", "https"]).or_else(|| app.clone());
     let mut cors_origins = read.list("CORS_ORIGINS");
@@ -142,7 +149,8 @@ fn api(read: &mut Reader, listen: SocketAddr) -> (ApiSettings, String) {
         live_requires_kyc: read.flag("LIVE_REQUIRES_KYC", false),
         cors_origins,
         trusted_proxies,
-        limits: limits(read),
+        limits: perimeter::limits(read, external),
+        perimeter: perimeter::in_use(read),
         sockets: sockets(read),
         demo_funds: read
             .parsed_with("DEMO_FUNDS", positive)
@@ -153,6 +161,34 @@ fn api(read: &mut Reader, listen: SocketAddr) -> (ApiSettings, String) {
         accounts_max: count(read, "DAYBOOK_ACCOUNTS_MAX").unwrap_or(10),
     };
     (settings, advertise.unwrap_or_else(|| own_address(listen)))
+}
+
+/// A bucket where one is named, else a directory; half a bucket is none.
+fn documents(read: &mut Reader, data_dir: &Path) -> DocumentsConfig {
+    let endpoint = url(read, "S3_ENDPOINT", &["http", "https"]);
+    let region = read.text("S3_REGION").unwrap_or("us-east-1".to_owned());
+    let mut wanted = |name: &'static str| {
+        let value = read.text(name);
+        match (&endpoint, &value) {
+            (Some(_), None) => read.error(name, "is required with S3_ENDPOINT"),
+            (None, Some(_)) => read.error("S3_ENDPOINT", format!("is required with {name}")),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        value.unwrap_or_default()
+    };
+    let bucket = wanted("S3_BUCKET");
+    let access_key = wanted("S3_ACCESS_KEY").into();
+    let secret_key = wanted("S3_SECRET_KEY").into();
+    match endpoint {
+        Some(endpoint) => DocumentsConfig::S3(S3Config {
+            endpoint,
+            bucket,
+            region,
+            access_key,
+            secret_key,
+        }),
+        None => DocumentsConfig::Directory(data_dir.join("documents")),
+    }
 }
 
 /// Where others find this node. A name where it listens on every address, because that is none.
@@ -168,17 +204,6 @@ fn own_address(listen: SocketAddr) -> String {
     format!("http://{name}:{}", listen.port())
 }
 
-fn limits(read: &mut Reader) -> Limits {
-    Limits {
-        window: Duration::from_millis(read.at_least_one("RATE_LIMIT_WINDOW_MS", 60_000_u64)),
-        requests_max: read.limit("RATE_LIMIT_MAX", Some(100)),
-        auth_max: read.limit("RATE_LIMIT_AUTH_MAX", Some(10)),
-        orders_max: read.limit("RATE_LIMIT_ORDERS_MAX", Some(10)),
-        login_block_after: read.limit("LOGIN_BLOCK_AFTER", Some(5)),
-        login_block: Duration::from_secs(read.at_least_one("LOGIN_BLOCK_SEC", 900_u64)),
-    }
-}
-
 fn sockets(read: &mut Reader) -> SocketsConfig {
     let default = SocketsConfig::default();
     SocketsConfig {
@@ -191,33 +216,17 @@ fn sockets(read: &mut Reader) -> SocketsConfig {
 
 /// Read and checked today, so that a configuration that is accepted stays acceptable.
 fn later(read: &mut Reader) {
-    for name in ["CRM_BASE_URL", "S3_ENDPOINT"] {
-        let _ = url(read, name, &["http", "https"]);
-    }
-    let _ = url(read, "SMTP_URL", &["smtp", "smtps"]);
-    for name in [
-        "CRM_WEBHOOK_PATH",
-        "CRM_API_TOKEN",
-        "S3_BUCKET",
-        "S3_ACCESS_KEY",
-        "S3_SECRET_KEY",
-        "MAIL_FROM",
-        "RECAPTCHA_SECRET",
-    ] {
+    let _ = url(read, "CRM_BASE_URL", &["http", "https"]);
+    for name in ["CRM_WEBHOOK_PATH", "CRM_API_TOKEN"] {
         let _ = read.text(name);
     }
     let _ = read.choice(
         "CRM_WEBHOOK_VOCABULARY",
         &[("crm", ()), ("site", ()), ("both", ())],
     );
-    for name in [
-        "WEBHOOK_ALLOW_PRIVATE",
-        "IMPERSONATION_CAN_WITHDRAW",
-        "HONEYPOT_BLOCK",
-    ] {
+    for name in ["WEBHOOK_ALLOW_PRIVATE", "IMPERSONATION_CAN_WITHDRAW"] {
         let _ = read.flag(name, false);
     }
-    let _ = read.limit("RATE_LIMIT_CRM_MAX", Some(100));
 }
 
 fn url(read: &mut Reader, name: &'static str, schemes: &[&str]) -> Option<String> {

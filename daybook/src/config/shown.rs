@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use daybook_api::LimitStore;
 use serde::Serialize;
 
 use crate::book::word;
@@ -89,6 +90,11 @@ fn derived(config: &Config, name: &str) -> Option<String> {
         "DAYBOOK_HOT_ACCOUNTS_MAX" => Some(config.engine.hot_accounts_max.to_string()),
         "DAYBOOK_SNAPSHOT_EVERY" => Some(config.engine.snapshot_every.to_string()),
         "IDEMPOTENCY_TTL_SEC" => Some(config.engine.idempotency_ttl.as_secs().to_string()),
+        "RATE_LIMIT_STORE" => Some(match config.api.limits.store {
+            LimitStore::Memory => "memory".to_owned(),
+            LimitStore::Postgres => "postgres".to_owned(),
+        }),
+        "BLOCKED_USER_AGENTS" => Some(config.api.perimeter.blocked_user_agents.join(",")),
         "CORS_ORIGINS" if config.api.cors_origins.is_empty() => Some("none".to_owned()),
         "CORS_ORIGINS" => Some(config.api.cors_origins.join(",")),
         _ => None,

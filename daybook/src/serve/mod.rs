@@ -10,10 +10,12 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use daybook_api::{ApiConfig, ApiState, Sockets};
+use daybook_documents::Documents;
 use daybook_domain::Instrument;
 use daybook_engine::Engine;
+use daybook_mail::{OutboxConfig, Pace};
 use daybook_projections::Reads;
-use daybook_store::{Leadership, Store};
+use daybook_store::{Leadership, Store, perimeter::BlockedAddresses};
 use futures::FutureExt as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
@@ -29,7 +31,7 @@ use crate::{
     stop::Stop,
 };
 use market::Market;
-use node::Node;
+use node::{Keeping, Node};
 
 /// Runs until asked to stop, or until it must not go on.
 pub async fn run(config: Config) -> anyhow::Result<()> {
@@ -71,15 +73,18 @@ async fn with_book(
         .collect();
     let mut market = Market::prepare(config, &store, &instruments).await?;
     let reads = Reads::new(store.clone());
+    let documents = Documents::try_new(config.documents.clone()).context("documents")?;
     let (engine, engines) = watch::channel(None::<Engine>);
     let (known, instruments) = watch::channel(instruments);
     let sockets = Sockets::start(&market.hub, &market.interest, config.api.sockets);
     let sockets = sockets.context("starting the threads that write quotes")?;
     let state = ApiState {
         store: store.clone(),
+        blocked: BlockedAddresses::follow(&store).await?,
         reads: reads.clone(),
         hub: market.hub.clone(),
         sockets: sockets.clone(),
+        documents: documents.clone(),
         candles: market.candles.clone(),
         interest: market.interest.clone(),
         engine: engines.clone(),
@@ -88,7 +93,15 @@ async fn with_book(
     };
     let api = Served::start(listener, daybook_api::router(state));
     let leadership = Leadership::start(store.clone(), config.advertise.clone());
-    let mut node = Node::new(store.clone(), reads, config.engine.clone(), engine, known);
+    let keeper = Keeping { reads, documents };
+    let mut node = Node::new(
+        store.clone(),
+        keeper,
+        config.engine.clone(),
+        outbox_config(config),
+        engine,
+        known,
+    );
 
     let url = local_url(config.listen);
     let mut roles = leadership.role.clone();
@@ -136,11 +149,25 @@ fn api_config(config: &Config) -> ApiConfig {
         cors_origins: settings.cors_origins.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
         limits: settings.limits.clone(),
+        perimeter: settings.perimeter.clone(),
         demo_funds: settings.demo_funds,
         leverage: settings.leverage,
         accounts_max: settings.accounts_max,
         rules: config.rules().clone(),
         ..ApiConfig::new(config.secrets.access.clone())
+    }
+}
+
+fn outbox_config(config: &Config) -> OutboxConfig {
+    let settings = &config.mail;
+    OutboxConfig {
+        smtp: settings.smtp.clone(),
+        from: settings.from.clone(),
+        app_url: settings.app_url.clone(),
+        data_dir: config.data_dir.clone(),
+        access_secret: config.secrets.access.clone(),
+        access_secret_previous: config.secrets.access_previous.clone(),
+        pace: Pace::default(),
     }
 }
 
@@ -193,7 +220,7 @@ async fn serve_metrics(
 }
 
 /// What a browser on this machine opens.
-fn local_url(listen: SocketAddr) -> String {
+pub fn local_url(listen: SocketAddr) -> String {
     if listen.ip().is_unspecified() {
         format!("http://127.0.0.1:{}", listen.port())
     } else {

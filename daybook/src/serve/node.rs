@@ -1,12 +1,16 @@
-//! This node's part: standby or leader. The leader runs the engine and the projections.
+//! This node's part: standby or leader. The leader runs the engine, the projections and
+//! the outbox of mails.
 
 use std::{sync::Arc, time::Duration};
 
+use daybook_documents::{Documents, Keeper};
 use daybook_domain::Instrument;
 use daybook_engine::{Engine, EngineConfig, EngineError};
+use daybook_mail::{Outbox, OutboxConfig};
 use daybook_projections::{Reads, Runners};
 use daybook_store::{Role, Store, Writer};
-use tokio::sync::watch;
+use futures::future::OptionFuture;
+use tokio::{sync::watch, task::JoinHandle};
 
 /// Pause before the engine's start is tried again, while the database is away.
 const RETRY: Duration = Duration::from_secs(1);
@@ -14,28 +18,43 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What runs only where the book is written.
 pub struct Node {
     store: Store,
-    reads: Reads,
+    keeping: Keeping,
     config: EngineConfig,
+    mail: OutboxConfig,
     engine: watch::Sender<Option<Engine>>,
     instruments: watch::Sender<Vec<Arc<Instrument>>>,
     runners: Option<Runners>,
+    outbox: Option<Outbox>,
+    keeper: Option<JoinHandle<()>>,
+}
+
+/// What is kept beside the book.
+pub struct Keeping {
+    /// Read models.
+    pub reads: Reads,
+    /// What clients handed in.
+    pub documents: Documents,
 }
 
 impl Node {
     pub const fn new(
         store: Store,
-        reads: Reads,
+        keeping: Keeping,
         config: EngineConfig,
+        mail: OutboxConfig,
         engine: watch::Sender<Option<Engine>>,
         instruments: watch::Sender<Vec<Arc<Instrument>>>,
     ) -> Self {
         Self {
             store,
-            reads,
+            keeping,
             config,
+            mail,
             engine,
             instruments,
             runners: None,
+            outbox: None,
+            keeper: None,
         }
     }
 
@@ -93,21 +112,30 @@ impl Node {
             engine.instrument_changes(),
             self.instruments.clone(),
         ));
-        self.runners = Some(Runners::start(self.store.clone(), &self.reads));
+        let Keeping { reads, documents } = &self.keeping;
+        self.runners = Some(Runners::start(self.store.clone(), reads));
+        let keeper = Keeper::new(self.store.clone(), reads.clone(), documents.clone());
+        self.keeper = Some(tokio::spawn(keeper.run()));
+        let outbox = Outbox::start(&self.store, &self.mail);
+        self.outbox = Some(outbox.map_err(|problem| anyhow::anyhow!("SMTP_URL: {problem}"))?);
         self.engine.send_replace(Some(engine));
         Ok(())
     }
 
-    /// Ends the engine in order, then the projections.
+    /// Ends the engine in order, then what reads the book.
     pub async fn stop(mut self) {
+        // Whatever it was at is taken up again at the next start.
+        if let Some(keeper) = self.keeper.take() {
+            keeper.abort();
+        }
         // Requests that still arrive are told that this node does not lead.
         let engine = self.engine.send_replace(None);
         if let Some(engine) = engine {
             engine.shutdown().await;
         }
-        if let Some(runners) = self.runners.take() {
-            runners.stop().await;
-        }
+        let runners = self.runners.take().map(Runners::stop);
+        let outbox = self.outbox.take().map(Outbox::stop);
+        tokio::join!(OptionFuture::from(runners), OptionFuture::from(outbox));
     }
 }
 

@@ -4,8 +4,10 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountKind, Bucket, Controls, PositionMode, event::DealRecord, order::Ticket};
-use crate::{ClientId, Currency, DealId, OrderId, PositionId, Symbol, Timestamp};
+use super::{
+    AccountKind, Bucket, Controls, FundingVerdict, PositionMode, event::DealRecord, order::Ticket,
+};
+use crate::{ClientId, Currency, DealId, FundingId, OrderId, PositionId, Symbol, Timestamp};
 
 /// Leave a value, set it, or remove it (`null` on the wire).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +94,46 @@ pub enum AccountCommand {
         amount: Decimal,
         /// For people.
         notes: Option<String>,
+        /// Who.
+        by: String,
+    },
+    /// Ask for money to come in.
+    RequestDeposit {
+        /// The request.
+        request_id: FundingId,
+        /// How much.
+        amount: Decimal,
+        /// In which currency: the account's.
+        currency: Currency,
+        /// How it comes, sealed under the client's key.
+        method: String,
+    },
+    /// Ask for money to go out. It is held at once.
+    RequestWithdrawal {
+        /// The request.
+        request_id: FundingId,
+        /// How much.
+        amount: Decimal,
+        /// In which currency: the account's.
+        currency: Currency,
+        /// Where it goes, sealed under the client's key.
+        destination: String,
+    },
+    /// Take a request back, while nobody has decided about it.
+    CancelFunding {
+        /// The request.
+        request_id: FundingId,
+    },
+    /// Staff decide about a request.
+    DecideFunding {
+        /// The request.
+        request_id: FundingId,
+        /// What.
+        verdict: FundingVerdict,
+        /// Why, for people.
+        reason: Option<String>,
+        /// The payment's name elsewhere.
+        reference: Option<String>,
         /// Who.
         by: String,
     },
@@ -239,6 +281,10 @@ impl AccountCommand {
         match self {
             Self::Open { .. } => "Open",
             Self::AdjustFunds { .. } => "AdjustFunds",
+            Self::RequestDeposit { .. } => "RequestDeposit",
+            Self::RequestWithdrawal { .. } => "RequestWithdrawal",
+            Self::CancelFunding { .. } => "CancelFunding",
+            Self::DecideFunding { .. } => "DecideFunding",
             Self::PlaceOrder { .. } => "PlaceOrder",
             Self::ModifyOrder { .. } => "ModifyOrder",
             Self::CancelOrder { .. } => "CancelOrder",

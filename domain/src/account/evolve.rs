@@ -18,6 +18,16 @@ impl Account {
         match event {
             AccountEvent::AccountOpened { .. } => self.begin(event),
             AccountEvent::FundsAdjusted { funds, .. } => self.count_flow(funds),
+            AccountEvent::DepositRequested { .. }
+            | AccountEvent::DepositApproved { .. }
+            | AccountEvent::DepositCompleted { .. }
+            | AccountEvent::DepositRejected { .. }
+            | AccountEvent::DepositCancelled { .. }
+            | AccountEvent::WithdrawalRequested { .. }
+            | AccountEvent::WithdrawalApproved { .. }
+            | AccountEvent::WithdrawalCompleted { .. }
+            | AccountEvent::WithdrawalRejected { .. }
+            | AccountEvent::WithdrawalCancelled { .. } => self.step_funding(event),
             AccountEvent::OrderPlaced {
                 order_id,
                 ticket,
@@ -30,11 +40,7 @@ impl Account {
                 to,
                 marketable,
                 ..
-            } => {
-                let order = self.working(*order_id);
-                order.modify(from, to);
-                order.marketable = *marketable;
-            }
+            } => self.working(*order_id).modify(from, to, *marketable),
             AccountEvent::OrderCancelled { order_id, .. }
             | AccountEvent::OrderExpired { order_id, .. }
             | AccountEvent::OrderNetted { order_id, .. }
@@ -179,7 +185,7 @@ impl Account {
 }
 
 impl Order {
-    fn modify(&mut self, from: &OrderLevels, to: &OrderLevels) {
+    fn modify(&mut self, from: &OrderLevels, to: &OrderLevels, marketable: bool) {
         let before = self.ticket.levels();
         assert_eq!(
             before, *from,
@@ -187,6 +193,7 @@ impl Order {
             self.order_id
         );
         self.ticket.modify(from, to);
+        self.marketable = marketable;
     }
 }
 

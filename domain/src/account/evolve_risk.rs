@@ -51,6 +51,16 @@ impl Account {
             | AccountEvent::StopOutFinished { .. } => {}
             AccountEvent::AccountOpened { .. }
             | AccountEvent::FundsAdjusted { .. }
+            | AccountEvent::DepositRequested { .. }
+            | AccountEvent::DepositApproved { .. }
+            | AccountEvent::DepositCompleted { .. }
+            | AccountEvent::DepositRejected { .. }
+            | AccountEvent::DepositCancelled { .. }
+            | AccountEvent::WithdrawalRequested { .. }
+            | AccountEvent::WithdrawalApproved { .. }
+            | AccountEvent::WithdrawalCompleted { .. }
+            | AccountEvent::WithdrawalRejected { .. }
+            | AccountEvent::WithdrawalCancelled { .. }
             | AccountEvent::OrderPlaced { .. }
             | AccountEvent::OrderRejected { .. }
             | AccountEvent::OrderModified { .. }

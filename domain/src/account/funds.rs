@@ -76,11 +76,12 @@ impl Funds {
         all_fit.then_some(change).ok_or(AccountRejection::Overflow)
     }
 
-    /// Moves the buckets.
+    /// Moves the buckets, and what is held.
     pub fn apply(&mut self, change: &FundsChange) {
         self.real += change.real;
         self.demo += change.demo;
         self.bonus += change.bonus;
+        self.held += change.held;
     }
 }
 

@@ -1,4 +1,4 @@
-//! One trading account: funds, orders and positions under one invariant, margin.
+//! One trading account: funds, funding requests, orders and positions under one invariant, margin.
 //!
 //! `decide` is the only place that makes account events; `evolve` is the only place that applies
 //! them. Both are pure.
@@ -9,7 +9,9 @@ mod cqrs;
 mod decide;
 pub mod event;
 mod evolve;
+mod evolve_funding;
 mod evolve_risk;
+pub mod funding;
 mod funds;
 pub mod order;
 pub mod position;
@@ -17,12 +19,14 @@ mod rejection;
 pub mod risk;
 #[cfg(test)]
 mod spec;
+mod unsettled;
 
 pub use command::{AccountCommand, Change, CloseFilter, OrderChanges};
 pub use controls::{Controls, Limits};
 pub use cqrs::{AccountServices, EVENT_VERSION};
 pub use decide::Preview;
 pub use event::AccountEvent;
+pub use funding::{FundingKind, FundingRequest, FundingStatus, FundingVerdict};
 pub use funds::AMOUNT_MAX;
 pub use order::{Order, OrderLevels, OrderType, Ticket, TimeInForce};
 pub use position::Position;
@@ -30,8 +34,9 @@ pub use rejection::AccountRejection;
 pub use risk::Risk;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+pub use unsettled::Unsettled;
 
-use crate::{ClientId, Currency, DealId, Market, OrderId, PositionId, Rules, Timestamp};
+use crate::{ClientId, Currency, DealId, FundingId, Market, OrderId, PositionId, Rules, Timestamp};
 
 /// The largest leverage of an account, whatever its limits.
 pub const LEVERAGE_MAX: u32 = 500;
@@ -79,7 +84,8 @@ pub struct Funds {
     pub demo: Decimal,
     /// Bonus money.
     pub bonus: Decimal,
-    /// Held for requested withdrawals.
+    /// The part of real money that is held for requested withdrawals; it is real money until they
+    /// complete.
     pub held: Decimal,
 }
 
@@ -113,6 +119,9 @@ pub struct Account {
     pub orders: Vec<Order>,
     /// Open positions, oldest first.
     pub positions: Vec<Position>,
+    /// Deposits and withdrawals that are requested or approved, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub funding: Vec<FundingRequest>,
     /// Flags, limits and group; none: nothing was ever set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub controls: Option<Box<Controls>>,
@@ -167,6 +176,12 @@ impl Account {
     pub fn position(&self, id: PositionId) -> Option<&Position> {
         let mut positions = self.positions.iter();
         positions.find(|position| position.position_id == id)
+    }
+
+    /// A deposit or withdrawal that is requested or approved.
+    #[must_use]
+    pub fn funding_request(&self, id: FundingId) -> Option<&FundingRequest> {
+        self.funding.iter().find(|request| request.request_id == id)
     }
 
     /// Flags, limits and group in force.

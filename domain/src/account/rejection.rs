@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use crate::{DealId, OrderId, PositionId, Symbol, Timestamp, money::Money};
+use crate::{Currency, DealId, FundingId, OrderId, PositionId, Symbol, Timestamp, money::Money};
 
 /// A broken rule, with the numbers that broke it. The rules of an order are ordered by precedence:
 /// the first that is broken is reported.
@@ -129,9 +129,9 @@ pub enum AccountRejection {
     #[error("no rate links {from} and {to} yet")]
     NoRate {
         /// Currency.
-        from: crate::Currency,
+        from: Currency,
         /// Currency.
-        to: crate::Currency,
+        to: Currency,
     },
     /// Free margin does not cover it.
     #[error("margin and commission of {required} exceed the free margin of {free}")]
@@ -147,7 +147,24 @@ pub enum AccountRejection {
     /// No such working order.
     #[error("order {0} is not working")]
     OrderNotWorking(OrderId),
-    /// An adjustment would make the bucket negative.
+    /// A demo account has no money to pay in or out.
+    #[error("a demo account has no deposits and withdrawals")]
+    DemoAccount,
+    /// Money comes and goes in the account's currency alone.
+    #[error("the account is in {currency}, not {asked}")]
+    CurrencyMismatch {
+        /// Asked.
+        asked: Currency,
+        /// The account's.
+        currency: Currency,
+    },
+    /// The request has ended, or has come too far for that.
+    #[error("request {0} is not open to that")]
+    FundingNotOpen(FundingId),
+    /// Too many requests are open.
+    #[error("{0} deposits and withdrawals are open already")]
+    TooManyFundingRequests(usize),
+    /// A withdrawal, its completion or a debit is more than what is there.
     #[error("{available} is available, {required} is required")]
     InsufficientFunds {
         /// Needed.
@@ -196,6 +213,10 @@ impl AccountRejection {
             Self::InsufficientMargin { .. } => "insufficient_margin",
             Self::PositionNotOpen(_) => "position_not_open",
             Self::OrderNotWorking(_) => "order_not_working",
+            Self::DemoAccount => "demo_account",
+            Self::CurrencyMismatch { .. } => "currency_mismatch",
+            Self::FundingNotOpen(_) => "funding_not_open",
+            Self::TooManyFundingRequests(_) => "too_many_funding_requests",
             Self::InsufficientFunds { .. } => "insufficient_funds",
             Self::InvalidAmount(_) => "invalid_amount",
             Self::Overflow => "overflow",
@@ -227,6 +248,10 @@ impl AccountRejection {
             | Self::InsufficientMargin { .. }
             | Self::PositionNotOpen(_)
             | Self::OrderNotWorking(_)
+            | Self::DemoAccount
+            | Self::CurrencyMismatch { .. }
+            | Self::FundingNotOpen(_)
+            | Self::TooManyFundingRequests(_)
             | Self::InsufficientFunds { .. } => true,
             Self::NotOpen
             | Self::AlreadyOpen

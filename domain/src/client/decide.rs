@@ -51,11 +51,7 @@ impl Client {
                     asked.then_some(ClientEvent::VerificationRequested { at })
                 ))
             }
-            Command::VerifyEmail => {
-                let email = known.email.clone();
-                let verified = ClientEvent::EmailVerified { email, at };
-                Ok(one((!self.email_verified).then_some(verified)))
-            }
+            Command::VerifyEmail => Ok(self.verify_email(known, at)),
             Command::ChangeDefaultAccount { account_id } => {
                 let changed = ClientEvent::DefaultAccountChanged {
                     account_id: *account_id,
@@ -69,26 +65,10 @@ impl Client {
                 last_name,
                 phone,
                 country,
-            } => {
-                let or = |new: &Option<String>, old: &String| new.as_ref().unwrap_or(old).clone();
-                let asked = Registration {
-                    email: known.email.clone(),
-                    first_name: or(first_name, &known.first_name),
-                    last_name: or(last_name, &known.last_name),
-                    phone: phone.clone().or_else(|| known.phone.clone()),
-                    country: country.clone().or_else(|| known.country.clone()),
-                };
-                update(known, &asked, at)
-            }
+            } => update(known, (first_name, last_name), (phone, country), at),
             Command::RequestPasswordReset => Ok(self.request_reset(at)),
             Command::ResetPassword { number } => self.reset_password(*number, at),
-            Command::ChangePassword { kept } => Ok(vec![
-                ClientEvent::PasswordChanged {
-                    by_reset: false,
-                    at,
-                },
-                sessions_end(Some(*kept), RevokeReason::PasswordChanged, "client", at),
-            ]),
+            Command::ChangePassword { kept } => Ok(change_password(*kept, at)),
             Command::SignIn {
                 session_id,
                 factor,
@@ -114,22 +94,8 @@ impl Client {
             Command::EnableTwoFactor {
                 step,
                 recovery_codes,
-            } => match self.security.two_factor {
-                Some(_) => Err(ClientRejection::TwoFactorOn),
-                None => Ok(vec![ClientEvent::TwoFactorEnabled {
-                    step: *step,
-                    recovery_codes: *recovery_codes,
-                    at,
-                }]),
-            },
-            Command::DisableTwoFactor { factor } => {
-                let on = self.security.two_factor.as_ref();
-                on.ok_or(ClientRejection::TwoFactorOff)?.check(*factor)?;
-                Ok(vec![ClientEvent::TwoFactorDisabled {
-                    factor: *factor,
-                    at,
-                }])
-            }
+            } => self.enable_two_factor(*step, *recovery_codes, at),
+            Command::DisableTwoFactor { factor } => self.disable_two_factor(*factor, at),
             Command::SubmitDocument { document, name } => self.submit(document, name, at),
             Command::ChangeKycStatus { to, notes, by } => {
                 self.change_kyc(*to, notes.as_deref(), by, at)
@@ -141,6 +107,29 @@ impl Client {
             }
             Command::Erase { reason, by } => erase(reason, by, at),
         }
+    }
+
+    fn verify_email(&self, known: &Registration, at: Timestamp) -> Vec<ClientEvent> {
+        let email = known.email.clone();
+        let verified = ClientEvent::EmailVerified { email, at };
+        one((!self.email_verified).then_some(verified))
+    }
+
+    fn enable_two_factor(&self, step: i64, recovery_codes: u8, at: Timestamp) -> Decided {
+        if self.security.two_factor.is_some() {
+            return Err(ClientRejection::TwoFactorOn);
+        }
+        Ok(vec![ClientEvent::TwoFactorEnabled {
+            step,
+            recovery_codes,
+            at,
+        }])
+    }
+
+    fn disable_two_factor(&self, factor: Factor, at: Timestamp) -> Decided {
+        let on = self.security.two_factor.as_ref();
+        on.ok_or(ClientRejection::TwoFactorOff)?.check(factor)?;
+        Ok(vec![ClientEvent::TwoFactorDisabled { factor, at }])
     }
 
     fn request_reset(&self, at: Timestamp) -> Vec<ClientEvent> {
@@ -202,6 +191,9 @@ impl Client {
     }
 
     fn submit(&self, document: &KycDocument, name: &str, at: Timestamp) -> Decided {
+        if self.suspended {
+            return Err(ClientRejection::Suspended);
+        }
         if self.kyc.documents.len() >= DOCUMENTS_MAX {
             return Err(ClientRejection::TooManyDocuments { max: DOCUMENTS_MAX });
         }
@@ -307,7 +299,32 @@ fn register(asked: &Registration, at: Timestamp) -> Decided {
     }])
 }
 
-fn update(known: &Registration, asked: &Registration, at: Timestamp) -> Decided {
+fn change_password(kept: SessionId, at: Timestamp) -> Vec<ClientEvent> {
+    let changed = ClientEvent::PasswordChanged {
+        by_reset: false,
+        at,
+    };
+    let ended = sessions_end(Some(kept), RevokeReason::PasswordChanged, "client", at);
+    vec![changed, ended]
+}
+
+type Given = Option<String>;
+
+/// A field that was left out stays.
+fn update(
+    known: &Registration,
+    (first_name, last_name): (&Given, &Given),
+    (phone, country): (&Given, &Given),
+    at: Timestamp,
+) -> Decided {
+    let or = |new: &Given, old: &String| new.as_ref().unwrap_or(old).clone();
+    let asked = Registration {
+        email: known.email.clone(),
+        first_name: or(first_name, &known.first_name),
+        last_name: or(last_name, &known.last_name),
+        phone: phone.clone().or_else(|| known.phone.clone()),
+        country: country.clone().or_else(|| known.country.clone()),
+    };
     let asked = asked.normalised();
     if *known == asked {
         return Ok(Vec::new());

@@ -10,30 +10,11 @@ impl Client {
     /// # Panics
     /// When the event contradicts the state.
     pub fn evolve(&mut self, event: &ClientEvent) {
-        let known = self.profile.is_some();
-        let first = matches!(event, ClientEvent::ClientRegistered { .. });
-        assert!(
-            !(known && first),
-            "corrupt stream: a client registered twice"
-        );
-        assert!(known || first, "{STRANGER}");
+        self.assert_follows(event);
         match event {
-            ClientEvent::ClientRegistered {
-                email,
-                first_name,
-                last_name,
-                phone,
-                country,
-                at,
-            } => {
+            ClientEvent::ClientRegistered { at, .. } => {
                 self.registered_at = Some(*at);
-                self.profile = Some(Registration {
-                    email: email.clone(),
-                    first_name: first_name.clone(),
-                    last_name: last_name.clone(),
-                    phone: phone.clone(),
-                    country: country.clone(),
-                });
+                self.profile = registration(event);
             }
             ClientEvent::RegistrationRepeated { at } => self.security.repeats_told.note(*at),
             ClientEvent::VerificationRequested { at } => {
@@ -51,10 +32,13 @@ impl Client {
                 ..
             } => {
                 let profile = self.profile.as_mut().expect(STRANGER);
-                profile.first_name.clone_from(first_name);
-                profile.last_name.clone_from(last_name);
-                profile.phone.clone_from(phone);
-                profile.country.clone_from(country);
+                *profile = Registration {
+                    email: std::mem::take(&mut profile.email),
+                    first_name: first_name.clone(),
+                    last_name: last_name.clone(),
+                    phone: phone.clone(),
+                    country: country.clone(),
+                };
             }
             ClientEvent::PasswordResetRequested { number, at } => {
                 self.security.resets = *number;
@@ -95,9 +79,41 @@ impl Client {
         }
     }
 
+    fn assert_follows(&self, event: &ClientEvent) {
+        let known = self.profile.is_some();
+        let first = matches!(event, ClientEvent::ClientRegistered { .. });
+        assert!(
+            !(known && first),
+            "corrupt stream: a client registered twice"
+        );
+        assert!(known || first, "{STRANGER}");
+    }
+
     fn spend(&mut self, factor: Factor) {
         if let Some(on) = &mut self.security.two_factor {
             on.spend(factor);
         }
     }
+}
+
+/// The person as they signed up.
+fn registration(event: &ClientEvent) -> Option<Registration> {
+    let ClientEvent::ClientRegistered {
+        email,
+        first_name,
+        last_name,
+        phone,
+        country,
+        ..
+    } = event
+    else {
+        return None;
+    };
+    Some(Registration {
+        email: email.clone(),
+        first_name: first_name.clone(),
+        last_name: last_name.clone(),
+        phone: phone.clone(),
+        country: country.clone(),
+    })
 }

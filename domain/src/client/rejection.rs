@@ -65,3 +65,22 @@ impl From<FactorRefusal> for ClientRejection {
         }
     }
 }
+
+impl ClientRejection {
+    /// Stable slug.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyRegistered | Self::KycStep => "conflict",
+            Self::NotRegistered | Self::Erased => "not_found",
+            Self::InvalidField { .. } => "invalid_value",
+            Self::Suspended => "client_suspended",
+            Self::ResetLinkSpent => "invalid_token",
+            Self::CodeUsed => "invalid_code",
+            Self::TwoFactorRequired => "totp_required",
+            Self::TwoFactorOn => "two_factor_on",
+            Self::TwoFactorOff => "two_factor_off",
+            Self::TooManyDocuments { .. } => "too_many_documents",
+        }
+    }
+}

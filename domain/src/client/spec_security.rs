@@ -295,6 +295,19 @@ fn documents_are_limited() {
 }
 
 #[test]
+fn whoever_is_suspended_hands_nothing_in() {
+    let mut ada = Ada::new();
+    let by = "staff".to_owned();
+    ada.does(Command::Suspend {
+        reason: "doubt".to_owned(),
+        by: by.clone(),
+    });
+    assert_eq!(ada.submits(), Err(Refused::Suspended));
+    ada.does(Command::Reinstate { by });
+    assert_eq!(ada.submits(), Ok(vec!["KycSubmitted", "KycStatusChanged"]));
+}
+
+#[test]
 fn nothing_follows_an_erasure() {
     let mut ada = Ada::new();
     let erase = Command::Erase {

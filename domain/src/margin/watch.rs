@@ -271,7 +271,8 @@ impl Corner<'_> {
         }
     }
 
-    /// Everything that goes into its valuation.
+    /// Everything that goes into its valuation, and what a close has to wait for: its notional and
+    /// its commission are converted too.
     fn every_quote(&self, watches: &mut Vec<Watch>) {
         let mut note = |watch: Watch| push_any(watches, watch.symbol);
         for way in [Way::Against, Way::Along] {
@@ -279,6 +280,17 @@ impl Corner<'_> {
                 // What cannot be valued still has a quote of its own.
                 note(Watch::any(position.symbol));
                 let _: Option<Decimal> = self.value(position, way, Decimal::ZERO, &mut note);
+            }
+        }
+        for position in &self.account.positions {
+            let Some(terms) = self.market.terms(position.symbol, self.account.group()) else {
+                continue;
+            };
+            let dealt_in = [Some(terms.base), terms.commission.currency];
+            for currency in dealt_in.into_iter().flatten() {
+                for symbol in self.market.awaited(currency, self.currency) {
+                    note(Watch::any(symbol));
+                }
             }
         }
     }

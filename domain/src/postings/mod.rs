@@ -21,6 +21,8 @@ pub enum LedgerAccount {
     ClientFundsDemo,
     /// Bonus money (liability).
     ClientFundsBonus,
+    /// What we owe the client and hold for withdrawals (liability).
+    WithdrawalsHeld,
     /// Money at the bank on its way (asset).
     BankClearing,
     /// The other side of demo money (memo asset).
@@ -48,6 +50,7 @@ impl LedgerAccount {
             Self::ClientFundsReal => "client_funds_real",
             Self::ClientFundsDemo => "client_funds_demo",
             Self::ClientFundsBonus => "client_funds_bonus",
+            Self::WithdrawalsHeld => "withdrawals_held",
             Self::BankClearing => "bank_clearing",
             Self::DemoFunding => "demo_funding",
             Self::BonusExpense => "bonus_expense",
@@ -96,25 +99,24 @@ pub fn post(event: &AccountEvent) -> Vec<Posting> {
             };
             entry(funds, &[(other_side, funds.total())])
         }
+        AccountEvent::DepositCompleted { funds, .. }
+        | AccountEvent::WithdrawalCompleted { funds, .. } => {
+            entry(funds, &[(LedgerAccount::BankClearing, funds.total())])
+        }
+        AccountEvent::WithdrawalRequested { funds, .. }
+        | AccountEvent::WithdrawalRejected { funds, .. }
+        | AccountEvent::WithdrawalCancelled { funds, .. } => entry(funds, &[]),
         AccountEvent::OrderFilled {
             funds, execution, ..
         } => {
-            let income = if funds.demo.is_zero() {
-                LedgerAccount::CommissionIncome
-            } else {
-                LedgerAccount::DemoResult
-            };
+            let income = by_money(funds, LedgerAccount::CommissionIncome);
             entry(funds, &[(income, -execution.commission)])
         }
         AccountEvent::PositionReduced { deal, .. } | AccountEvent::PositionClosed { deal, .. } => {
             closing(deal)
         }
         AccountEvent::NegativeBalanceCompensated { funds, .. } => {
-            let expense = if funds.demo.is_zero() {
-                LedgerAccount::NegativeBalanceExpense
-            } else {
-                LedgerAccount::DemoResult
-            };
+            let expense = by_money(funds, LedgerAccount::NegativeBalanceExpense);
             entry(funds, &[(expense, funds.total())])
         }
         AccountEvent::DealBusted { bust, .. } => result(
@@ -129,6 +131,11 @@ pub fn post(event: &AccountEvent) -> Vec<Posting> {
         ),
         // What follows moves no money. Swap moves it with the deal that posts it.
         AccountEvent::AccountOpened { .. }
+        | AccountEvent::DepositRequested { .. }
+        | AccountEvent::DepositApproved { .. }
+        | AccountEvent::DepositRejected { .. }
+        | AccountEvent::DepositCancelled { .. }
+        | AccountEvent::WithdrawalApproved { .. }
         | AccountEvent::OrderPlaced { .. }
         | AccountEvent::OrderRejected { .. }
         | AccountEvent::OrderModified { .. }
@@ -149,6 +156,15 @@ pub fn post(event: &AccountEvent) -> Vec<Posting> {
         | AccountEvent::StopOutFinished { .. }
         | AccountEvent::TradingDayStarted { .. }
         | AccountEvent::DailyLossLimitReached { .. } => Vec::new(),
+    }
+}
+
+/// The other side, or that of play money.
+fn by_money(funds: &FundsChange, real: LedgerAccount) -> LedgerAccount {
+    if funds.demo.is_zero() {
+        real
+    } else {
+        LedgerAccount::DemoResult
     }
 }
 
@@ -176,12 +192,14 @@ fn result(kind: AccountKind, funds: &FundsChange, parts: [Decimal; 3]) -> Vec<Po
     }
 }
 
-/// A journal entry: the client's buckets (what we owe grows by a credit) and the other sides.
+/// A journal entry: the client's buckets (what we owe grows by a credit), what is held of real
+/// money, and the other sides.
 fn entry(funds: &FundsChange, others: &[(LedgerAccount, Decimal)]) -> Vec<Posting> {
     let buckets = [
-        (LedgerAccount::ClientFundsReal, -funds.real),
+        (LedgerAccount::ClientFundsReal, funds.held - funds.real),
         (LedgerAccount::ClientFundsDemo, -funds.demo),
         (LedgerAccount::ClientFundsBonus, -funds.bonus),
+        (LedgerAccount::WithdrawalsHeld, -funds.held),
     ];
     let lines = buckets.iter().chain(others);
     let postings: Vec<_> = lines

@@ -26,6 +26,8 @@ pub enum Look {
     Statement,
     /// Whether a stream's chain of hashes holds.
     Verification,
+    /// A document that a client handed in.
+    Document,
     /// Who did what.
     Audit,
 }

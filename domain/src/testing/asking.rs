@@ -10,7 +10,9 @@ use super::{
 };
 use crate::{
     AccountCommand, Decimal, Instrument,
-    account::{Change, Controls, Limits, OrderChanges, OrderType, Ticket, TimeInForce},
+    account::{
+        AccountKind, Change, Controls, Limits, OrderChanges, OrderType, Ticket, TimeInForce,
+    },
     quote::Side,
 };
 
@@ -52,6 +54,39 @@ impl World {
                 amount: Decimal::from(*units),
                 notes: None,
                 by: "history".to_owned(),
+            }),
+            Ask::Fund { units } => self.funding(Decimal::from(*units)),
+            Ask::CancelFunding { nth } => Some(AccountCommand::CancelFunding {
+                request_id: self.account.funding.get(*nth)?.request_id,
+            }),
+            Ask::DecideFunding { nth, verdict } => Some(AccountCommand::DecideFunding {
+                request_id: self.account.funding.get(*nth)?.request_id,
+                verdict: *verdict,
+                reason: None,
+                reference: None,
+                by: "history".to_owned(),
+            }),
+        }
+    }
+
+    /// On a live account alone: there is nothing to ask of the other kind.
+    fn funding(&mut self, amount: Decimal) -> Option<AccountCommand> {
+        let terms = self.account.terms?;
+        let request_id = self.id().into();
+        let (currency, is_payout) = (terms.currency, amount.is_sign_negative());
+        match (terms.kind, is_payout) {
+            (AccountKind::Demo, _) => None,
+            (AccountKind::Live, false) => Some(AccountCommand::RequestDeposit {
+                request_id,
+                amount,
+                currency,
+                method: "card".to_owned(),
+            }),
+            (AccountKind::Live, true) => Some(AccountCommand::RequestWithdrawal {
+                request_id,
+                amount: -amount,
+                currency,
+                destination: "bank".to_owned(),
             }),
         }
     }

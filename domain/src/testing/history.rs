@@ -9,7 +9,9 @@ use proptest::{
 
 use crate::{
     Currency,
-    account::{AccountKind, Change, CloseFilter, OrderType, PositionMode, TimeInForce},
+    account::{
+        AccountKind, Change, CloseFilter, FundingVerdict, OrderType, PositionMode, TimeInForce,
+    },
     quote::Side,
     rules::{ConversionRule, LimitFill, TradingState},
 };
@@ -131,6 +133,23 @@ pub enum Ask {
         /// Signed amount.
         units: i64,
     },
+    /// Ask for a deposit, or with a negative amount for a withdrawal, in whole units.
+    Fund {
+        /// Signed amount.
+        units: i64,
+    },
+    /// Take a request back.
+    CancelFunding {
+        /// Which of those open.
+        nth: usize,
+    },
+    /// Staff decide about a request.
+    DecideFunding {
+        /// Which of those open.
+        nth: usize,
+        /// What.
+        verdict: FundingVerdict,
+    },
 }
 
 /// One thing that happens.
@@ -236,6 +255,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         1 => close_all(),
         1 => control(),
         1 => (-500_i64..2_000).prop_map(|units| Ask::Adjust { units }),
+        3 => funding(),
     ]
 }
 
@@ -331,5 +351,20 @@ fn order_type() -> impl Strategy<Value = OrderType> {
         3 => Just(OrderType::Limit),
         2 => Just(OrderType::Stop),
         2 => Just(OrderType::StopLimit),
+    ]
+}
+
+fn funding() -> impl Strategy<Value = Ask> {
+    let verdicts = [
+        FundingVerdict::Approve,
+        FundingVerdict::Complete,
+        FundingVerdict::Complete,
+        FundingVerdict::Reject,
+    ];
+    prop_oneof![
+        3 => (-3_000_i64..1_000).prop_map(|units| Ask::Fund { units }),
+        1 => (0_usize..3).prop_map(|nth| Ask::CancelFunding { nth }),
+        3 => (0_usize..3, select(verdicts.to_vec()))
+            .prop_map(|(nth, verdict)| Ask::DecideFunding { nth, verdict }),
     ]
 }

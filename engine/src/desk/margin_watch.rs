@@ -155,6 +155,11 @@ pub(super) const fn concerns(event: &AccountEvent) -> bool {
     use AccountEvent as Event;
     match event {
         Event::AccountOpened { .. }
+        | Event::DepositRequested { .. }
+        | Event::DepositApproved { .. }
+        | Event::DepositRejected { .. }
+        | Event::DepositCancelled { .. }
+        | Event::WithdrawalApproved { .. }
         | Event::OrderPlaced { .. }
         | Event::OrderRejected { .. }
         | Event::OrderModified { .. }
@@ -164,6 +169,11 @@ pub(super) const fn concerns(event: &AccountEvent) -> bool {
         | Event::OrderNetted { .. }
         | Event::ProtectionChanged { .. } => false,
         Event::FundsAdjusted { .. }
+        | Event::DepositCompleted { .. }
+        | Event::WithdrawalRequested { .. }
+        | Event::WithdrawalCompleted { .. }
+        | Event::WithdrawalRejected { .. }
+        | Event::WithdrawalCancelled { .. }
         | Event::OrderFilled { .. }
         | Event::PositionOpened { .. }
         | Event::PositionIncreased { .. }

@@ -330,6 +330,16 @@ fn touched_by(event: &AccountEvent) -> (Option<OrderId>, Option<PositionId>) {
     match event {
         Event::AccountOpened { .. }
         | Event::FundsAdjusted { .. }
+        | Event::DepositRequested { .. }
+        | Event::DepositApproved { .. }
+        | Event::DepositCompleted { .. }
+        | Event::DepositRejected { .. }
+        | Event::DepositCancelled { .. }
+        | Event::WithdrawalRequested { .. }
+        | Event::WithdrawalApproved { .. }
+        | Event::WithdrawalCompleted { .. }
+        | Event::WithdrawalRejected { .. }
+        | Event::WithdrawalCancelled { .. }
         | Event::LeverageChanged { .. }
         | Event::ControlsChanged { .. }
         | Event::SwapCharged { .. }

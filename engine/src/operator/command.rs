@@ -1,8 +1,9 @@
 //! What an operator's command line may hand to the writer, and what it is told.
 
 use daybook_domain::{
-    AccountId, DealId, Decimal, StaffId, StaffRole, Symbol,
-    account::{Bucket, Controls},
+    AccountId, ClientId, DealId, Decimal, FundingId, StaffId, StaffRole, Symbol,
+    account::{Bucket, Controls, FundingVerdict},
+    client::KycStatus,
     instrument::InstrumentChange,
 };
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,19 @@ pub enum OperatorCommand {
         /// For people.
         notes: Option<String>,
     },
+    /// Decide about a deposit or withdrawal.
+    DecideFunding {
+        /// Whose.
+        account_id: AccountId,
+        /// The request.
+        request_id: FundingId,
+        /// What.
+        verdict: FundingVerdict,
+        /// Why, for people.
+        reason: Option<String>,
+        /// The payment's name elsewhere.
+        reference: Option<String>,
+    },
     /// Take somebody into staff.
     CreateStaff {
         /// Whom.
@@ -91,6 +105,42 @@ pub enum OperatorCommand {
         staff_id: StaffId,
         /// What.
         change: StaffChange,
+    },
+    /// Change something about a client.
+    Client {
+        /// Who.
+        client_id: ClientId,
+        /// What.
+        operation: ClientOperation,
+    },
+}
+
+/// What is asked about a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ClientOperation {
+    /// Decide on the checks.
+    ChangeKyc {
+        /// From now on.
+        status: KycStatus,
+        /// For the client; personal, and so sealed as the event's field `notes`.
+        notes: Option<String>,
+    },
+    /// Keep the client from signing in.
+    Suspend {
+        /// For people.
+        reason: String,
+    },
+    /// Let the client sign in again.
+    Reinstate,
+    /// Make the person's data unreadable.
+    Erase {
+        /// For people.
+        reason: String,
+        /// Every account that the client had at `as_of`.
+        accounts: Vec<AccountId>,
+        /// A position of the book.
+        as_of: i64,
     },
 }
 

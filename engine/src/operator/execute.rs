@@ -2,21 +2,21 @@
 //! stands in the book beside the facts.
 
 use daybook_domain::{
-    AccountCommand, AccountId, DealId, StaffId, Symbol, account::Decision,
+    AccountCommand, AccountId, ClientId, DealId, StaffId, Symbol, account::Decision,
     instrument::InstrumentChange,
 };
 use daybook_store::{IdempotencyRow, OperatorRequest};
 
 use super::{
-    OperatorCommand, OperatorOutcome,
+    ClientOperation, OperatorCommand, OperatorOutcome, clients,
     staff::{self, StaffOrder},
 };
 use crate::{
-    deals,
     engine::Engine,
     error::EngineError,
     request::{
-        Answer, Correction, CorrectionRequest, IdempotencyRequest, Origin, Outcome, Render, Request,
+        Answer, Correction, CorrectionRequest, IdempotencyRequest, Origin, Outcome, Render,
+        StaffRequest,
     },
     shard::stored_answer,
     shared::json,
@@ -38,6 +38,7 @@ enum Asked {
     Correction(CorrectionRequest),
     Account(AccountId, AccountCommand),
     Staff(StaffId, StaffOrder),
+    Client(ClientId, ClientOperation),
 }
 
 /// Executes a request; the outcome is JSON text.
@@ -72,21 +73,26 @@ pub(super) async fn execute(
         }
         Asked::Correction(correction) => engine.correct(correction).await?,
         Asked::Account(account_id, command) => {
-            let client_id = deals::owner(engine.store(), account_id).await?;
-            let request = Request {
-                client_id,
+            let request = StaffRequest {
                 account_id,
                 command,
                 origin: origin(request),
                 idempotency: Some(key_of(request)),
                 render: render(),
             };
-            engine.execute(request).await?
+            engine.execute_for_staff(request).await?
+        }
+        Asked::Client(client_id, operation) => {
+            return clients::execute(engine, request, client_id, operation).await;
         }
     };
     Ok(with_position(reply.body, reply.position))
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table: one arm for each command and nothing besides"
+)]
 fn asked(request: &OperatorRequest, command: OperatorCommand) -> Asked {
     let by = request.actor.clone();
     match command {
@@ -139,6 +145,22 @@ fn asked(request: &OperatorRequest, command: OperatorCommand) -> Asked {
                 by,
             },
         ),
+        OperatorCommand::DecideFunding {
+            account_id,
+            request_id,
+            verdict,
+            reason,
+            reference,
+        } => Asked::Account(
+            account_id,
+            AccountCommand::DecideFunding {
+                request_id,
+                verdict,
+                reason,
+                reference,
+                by,
+            },
+        ),
         OperatorCommand::CreateStaff {
             staff_id,
             role,
@@ -150,6 +172,10 @@ fn asked(request: &OperatorRequest, command: OperatorCommand) -> Asked {
         OperatorCommand::ChangeStaff { staff_id, change } => {
             Asked::Staff(staff_id, StaffOrder::Change(change))
         }
+        OperatorCommand::Client {
+            client_id,
+            operation,
+        } => Asked::Client(client_id, operation),
     }
 }
 

@@ -5,6 +5,7 @@
 //! looked up there before anything else. Nothing is executed late either: what its operator does
 //! not wait for any more is closed unexecuted.
 
+mod clients;
 mod command;
 mod execute;
 mod staff;
@@ -15,7 +16,7 @@ use daybook_store::{OperatorRequest, OperatorRequests, Store};
 use tokio::sync::watch;
 
 pub use self::{
-    command::{OperatorCommand, OperatorOutcome},
+    command::{ClientOperation, OperatorCommand, OperatorOutcome},
     staff::{Credentials, Newcomer, StaffChange},
 };
 use crate::{

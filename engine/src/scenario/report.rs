@@ -179,33 +179,7 @@ impl Recorder {
             data: data.unwrap_or_default(),
         });
         match event {
-            AccountEvent::OrderFilled {
-                order_id,
-                position_id,
-                symbol,
-                side,
-                volume,
-                execution,
-                funds,
-                ..
-            } => {
-                let order = self.name_of(*order_id);
-                // A netting position keeps the name of the order that opened it.
-                let opener = self.openers.entry(*position_id);
-                let position = opener.or_insert_with(|| order.clone()).clone();
-                self.report.fills.push(FillOut {
-                    ms,
-                    position,
-                    order,
-                    symbol: *symbol,
-                    side: *side,
-                    volume: *volume,
-                    price: execution.price,
-                    commission: execution.commission,
-                    realised: funds.currency.round(Decimal::ZERO),
-                    swap: funds.currency.round(Decimal::ZERO),
-                });
-            }
+            AccountEvent::OrderFilled { .. } => self.opening(ms, event),
             AccountEvent::PositionReduced { deal, .. }
             | AccountEvent::PositionClosed { deal, .. } => {
                 self.closing(ms, deal, closer);
@@ -213,6 +187,16 @@ impl Recorder {
             AccountEvent::SwapCharged { charge, .. } => self.report.swap += charge.amount,
             AccountEvent::AccountOpened { .. }
             | AccountEvent::FundsAdjusted { .. }
+            | AccountEvent::DepositRequested { .. }
+            | AccountEvent::DepositApproved { .. }
+            | AccountEvent::DepositCompleted { .. }
+            | AccountEvent::DepositRejected { .. }
+            | AccountEvent::DepositCancelled { .. }
+            | AccountEvent::WithdrawalRequested { .. }
+            | AccountEvent::WithdrawalApproved { .. }
+            | AccountEvent::WithdrawalCompleted { .. }
+            | AccountEvent::WithdrawalRejected { .. }
+            | AccountEvent::WithdrawalCancelled { .. }
             | AccountEvent::OrderPlaced { .. }
             | AccountEvent::OrderRejected { .. }
             | AccountEvent::OrderModified { .. }
@@ -236,6 +220,38 @@ impl Recorder {
             | AccountEvent::DealBusted { .. }
             | AccountEvent::DealRepriced { .. } => {}
         }
+    }
+
+    fn opening(&mut self, ms: i64, event: &AccountEvent) {
+        let AccountEvent::OrderFilled {
+            order_id,
+            position_id,
+            symbol,
+            side,
+            volume,
+            execution,
+            funds,
+            ..
+        } = event
+        else {
+            unreachable!("invariant: an opening deal is an order that filled")
+        };
+        let order = self.name_of(*order_id);
+        // A netting position keeps the name of the order that opened it.
+        let opener = self.openers.entry(*position_id);
+        let position = opener.or_insert_with(|| order.clone()).clone();
+        self.report.fills.push(FillOut {
+            ms,
+            position,
+            order,
+            symbol: *symbol,
+            side: *side,
+            volume: *volume,
+            price: execution.price,
+            commission: execution.commission,
+            realised: funds.currency.round(Decimal::ZERO),
+            swap: funds.currency.round(Decimal::ZERO),
+        });
     }
 
     fn closing(&mut self, ms: i64, deal: &ClosingDeal, closer: Option<&str>) {

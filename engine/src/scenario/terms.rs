@@ -156,6 +156,7 @@ pub(super) fn rules(settings: &Settings) -> Rules {
         },
         orders_max: settings.orders_max.unwrap_or(defaults.orders_max),
         positions_max: settings.positions_max.unwrap_or(defaults.positions_max),
+        funding_max: defaults.funding_max,
         trading_state: settings.trading_state,
         orders_per_minute: settings.orders_per_minute,
         margin_call_level: match settings.margin_call_level {

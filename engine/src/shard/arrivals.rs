@@ -181,6 +181,7 @@ fn same(error: &EngineError) -> EngineError {
         | EngineError::ClientRefused(_)
         | EngineError::StaffRefused(_)
         | EngineError::AccountRefused(_)
+        | EngineError::NotSettled { .. }
         | EngineError::InstrumentRefused(_)
         | EngineError::Store(_) => EngineError::Unavailable,
     }

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on has failed, and panicking is how it says so"
 )]
 
+mod erasing;
 mod failures;
 mod histories;
 mod idempotency;

@@ -15,6 +15,7 @@ use daybook_domain::{
 
 use crate::{
     dice::Dice,
+    paying,
     sums::opposite,
     tape::{SYMBOLS, symbol},
 };
@@ -106,9 +107,10 @@ impl Asker<'_> {
             54..68 => self.close(),
             68..73 => self.close_by(),
             73..76 => self.close_all(),
-            76..81 => self.fund(),
-            81..85 => self.leverage(),
-            85..90 => self.controls(),
+            76..80 => self.fund(),
+            80..84 => self.funding(),
+            84..86 => self.leverage(),
+            86..90 => self.controls(),
             90..95 => self.correct(),
             _ => self.nonsense(),
         }
@@ -380,6 +382,12 @@ impl Asker<'_> {
             _ => Decimal::from(self.dice.between(-400, 1_500)),
         };
         adjust(bucket, amount)
+    }
+
+    /// Money is asked for, asked back, sent and refused. Its form is in `paying`.
+    fn funding(&mut self) -> AccountCommand {
+        let terms = self.account.terms.unwrap();
+        paying::asked(self.dice, self.account, terms.currency)
     }
 
     fn leverage(&mut self) -> AccountCommand {

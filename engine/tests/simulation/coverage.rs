@@ -5,9 +5,19 @@ use std::collections::BTreeMap;
 use daybook_domain::{AccountEvent, AccountRejection, account::Decision};
 
 /// Every type of event; `name_of_event` breaks the build when one is added.
-pub const EVENTS: [&str; 28] = [
+pub const EVENTS: [&str; 38] = [
     "AccountOpened",
     "FundsAdjusted",
+    "DepositRequested",
+    "DepositApproved",
+    "DepositCompleted",
+    "DepositRejected",
+    "DepositCancelled",
+    "WithdrawalRequested",
+    "WithdrawalApproved",
+    "WithdrawalCompleted",
+    "WithdrawalRejected",
+    "WithdrawalCancelled",
     "OrderPlaced",
     "OrderRejected",
     "OrderModified",
@@ -37,7 +47,7 @@ pub const EVENTS: [&str; 28] = [
 ];
 
 /// Every rejection.
-pub const REJECTIONS: [&str; 32] = [
+pub const REJECTIONS: [&str; 36] = [
     "NotOpen",
     "AlreadyOpen",
     "InvalidTerms",
@@ -67,6 +77,10 @@ pub const REJECTIONS: [&str; 32] = [
     "InsufficientMargin",
     "PositionNotOpen",
     "OrderNotWorking",
+    "DemoAccount",
+    "CurrencyMismatch",
+    "FundingNotOpen",
+    "TooManyFundingRequests",
     "InsufficientFunds",
     "InvalidAmount",
     "Overflow",
@@ -105,6 +119,10 @@ fn name_of(rejection: &AccountRejection) -> &'static str {
         R::InsufficientMargin { .. } => "InsufficientMargin",
         R::PositionNotOpen(_) => "PositionNotOpen",
         R::OrderNotWorking(_) => "OrderNotWorking",
+        R::DemoAccount => "DemoAccount",
+        R::CurrencyMismatch { .. } => "CurrencyMismatch",
+        R::FundingNotOpen(_) => "FundingNotOpen",
+        R::TooManyFundingRequests(_) => "TooManyFundingRequests",
         R::InsufficientFunds { .. } => "InsufficientFunds",
         R::InvalidAmount(_) => "InvalidAmount",
         R::Overflow => "Overflow",

@@ -18,6 +18,7 @@ mod coverage;
 mod dice;
 mod laws;
 mod mutants;
+mod paying;
 mod stage;
 mod sums;
 mod tape;

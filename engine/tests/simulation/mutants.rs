@@ -9,7 +9,7 @@ use daybook_engine::desk::Decider;
 use crate::sums::opposite;
 
 /// A wrong decider, its name, and the law that has to notice.
-pub const MUTANTS: [(&str, Decider, &str); 9] = [
+pub const MUTANTS: [(&str, Decider, &str); 12] = [
     ("positions on the wrong side", wrong_side, "side"),
     ("swap charged twice", double_swap, "swap"),
     (
@@ -35,6 +35,17 @@ pub const MUTANTS: [(&str, Decider, &str); 9] = [
     ),
     ("a loss taken from the bonus first", bonus_first, "buckets"),
     ("a commission that nobody posts", free_of_charge, "money"),
+    (
+        "a withdrawal of money that is at work",
+        withdrawn_at_work,
+        "withdrawable",
+    ),
+    ("a withdrawal that holds nothing", unheld, "funding"),
+    (
+        "holds that outlive a negative balance",
+        held_on,
+        "negative balance",
+    ),
 ];
 
 fn wrong_side(account: &Account, command: &AccountCommand, context: &Context<'_>) -> Decision {
@@ -165,6 +176,39 @@ fn free_of_charge(account: &Account, command: &AccountCommand, context: &Context
                 AccountKind::Demo => deal.funds.demo += charged,
             }
         }
+    }
+    decision
+}
+
+fn withdrawn_at_work(
+    account: &Account,
+    command: &AccountCommand,
+    context: &Context<'_>,
+) -> Decision {
+    if !matches!(command, AccountCommand::RequestWithdrawal { .. }) {
+        return account.decide(command, context);
+    }
+    let mut idle = account.clone();
+    idle.positions.clear();
+    idle.decide(command, context)
+}
+
+fn unheld(account: &Account, command: &AccountCommand, context: &Context<'_>) -> Decision {
+    let mut decision = account.decide(command, context);
+    for event in &mut decision.events {
+        if let AccountEvent::WithdrawalRequested { funds, .. } = event {
+            funds.held = Decimal::ZERO;
+        }
+    }
+    decision
+}
+
+fn held_on(account: &Account, command: &AccountCommand, context: &Context<'_>) -> Decision {
+    let mut decision = account.decide(command, context);
+    if matches!(command, AccountCommand::Evaluate { .. }) {
+        let lets_go =
+            |event: &AccountEvent| matches!(event, AccountEvent::WithdrawalCancelled { .. });
+        decision.events.retain(|event| !lets_go(event));
     }
     decision
 }

@@ -225,6 +225,7 @@ fn rules(dice: &mut Dice) -> Rules {
         stop_out_level: dice.pick(&[Decimal::from(50), Decimal::from(20), Decimal::from(80)]),
         orders_max: 10,
         positions_max: 10,
+        funding_max: 2,
         orders_per_minute: dice.pick(&[None, None, Some(40)]),
         daily_loss_limit: dice.pick(&[None, None, Some(Decimal::from(300))]),
         daily_loss_closes_all: dice.happens(30),

@@ -204,8 +204,13 @@ impl Shadow {
         let funds = &self.account.funds;
         law(
             "books",
-            owed(LedgerAccount::ClientFundsReal) == funds.real,
+            owed(LedgerAccount::ClientFundsReal) == funds.real - funds.held,
             || "real".to_owned(),
+        );
+        law(
+            "books",
+            owed(LedgerAccount::WithdrawalsHeld) == funds.held,
+            || "held".to_owned(),
         );
         law(
             "books",

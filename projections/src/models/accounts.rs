@@ -134,6 +134,16 @@ fn change(row: &mut AccountRow, event: &AccountEvent) {
         AccountEvent::MarginCallCleared { .. } => row.margin_called = false,
         AccountEvent::AccountOpened { .. }
         | AccountEvent::FundsAdjusted { .. }
+        | AccountEvent::DepositRequested { .. }
+        | AccountEvent::DepositApproved { .. }
+        | AccountEvent::DepositCompleted { .. }
+        | AccountEvent::DepositRejected { .. }
+        | AccountEvent::DepositCancelled { .. }
+        | AccountEvent::WithdrawalRequested { .. }
+        | AccountEvent::WithdrawalApproved { .. }
+        | AccountEvent::WithdrawalCompleted { .. }
+        | AccountEvent::WithdrawalRejected { .. }
+        | AccountEvent::WithdrawalCancelled { .. }
         | AccountEvent::OrderPlaced { .. }
         | AccountEvent::OrderRejected { .. }
         | AccountEvent::OrderModified { .. }
@@ -194,6 +204,7 @@ fn add(funds: &mut Funds, change: &FundsChange) -> Option<()> {
     funds.real = funds.real.checked_add(change.real)?;
     funds.demo = funds.demo.checked_add(change.demo)?;
     funds.bonus = funds.bonus.checked_add(change.bonus)?;
+    funds.held = funds.held.checked_add(change.held)?;
     Some(())
 }
 

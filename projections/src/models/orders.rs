@@ -180,6 +180,16 @@ fn step(event: &AccountEvent) -> Option<(OrderId, Step<'_>)> {
         } => Some((*order_id, Step::Filled(*position_id))),
         AccountEvent::AccountOpened { .. }
         | AccountEvent::FundsAdjusted { .. }
+        | AccountEvent::DepositRequested { .. }
+        | AccountEvent::DepositApproved { .. }
+        | AccountEvent::DepositCompleted { .. }
+        | AccountEvent::DepositRejected { .. }
+        | AccountEvent::DepositCancelled { .. }
+        | AccountEvent::WithdrawalRequested { .. }
+        | AccountEvent::WithdrawalApproved { .. }
+        | AccountEvent::WithdrawalCompleted { .. }
+        | AccountEvent::WithdrawalRejected { .. }
+        | AccountEvent::WithdrawalCancelled { .. }
         | AccountEvent::PositionOpened { .. }
         | AccountEvent::PositionReduced { .. }
         | AccountEvent::PositionClosed { .. }

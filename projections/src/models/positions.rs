@@ -169,6 +169,16 @@ fn step(event: &AccountEvent) -> Option<(PositionId, Step<'_>)> {
             .then_some((reprice.position_id, Step::Repriced(reprice))),
         AccountEvent::AccountOpened { .. }
         | AccountEvent::FundsAdjusted { .. }
+        | AccountEvent::DepositRequested { .. }
+        | AccountEvent::DepositApproved { .. }
+        | AccountEvent::DepositCompleted { .. }
+        | AccountEvent::DepositRejected { .. }
+        | AccountEvent::DepositCancelled { .. }
+        | AccountEvent::WithdrawalRequested { .. }
+        | AccountEvent::WithdrawalApproved { .. }
+        | AccountEvent::WithdrawalCompleted { .. }
+        | AccountEvent::WithdrawalRejected { .. }
+        | AccountEvent::WithdrawalCancelled { .. }
         | AccountEvent::OrderPlaced { .. }
         | AccountEvent::OrderRejected { .. }
         | AccountEvent::OrderModified { .. }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
-use super::rows::{AccountRow, ClientRow, DealRow, DocumentRow, OrderRow};
+use super::rows::{AccountRow, ClientRow, DealRow, DocumentRow, FundingRow, OrderRow};
 use crate::{models::positions::PositionRow, slug};
 
 /// An identifier.
@@ -176,6 +176,28 @@ impl FromRow<'_, PgRow> for PositionRow {
             closed_at: row.try_get("closed_at")?,
             opened_position: row.try_get("opened_position")?,
             last_position: row.try_get("last_position")?,
+        })
+    }
+}
+
+impl FromRow<'_, PgRow> for FundingRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            request_id: id(row, "request_id")?,
+            account_id: id(row, "account_id")?,
+            client_id: id(row, "client_id")?,
+            kind: slug(row, "kind")?,
+            amount: row.try_get("amount")?,
+            currency: text(row, "currency")?,
+            status: slug(row, "status")?,
+            method: row.try_get("method")?,
+            destination: row.try_get("destination")?,
+            reason: row.try_get("reason")?,
+            reference: row.try_get("reference")?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+            created_position: row.try_get("created_position")?,
+            position: row.try_get("position")?,
         })
     }
 }

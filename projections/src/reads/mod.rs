@@ -3,16 +3,23 @@
 
 mod audit;
 mod decode;
+mod funding;
 mod page;
 mod rows;
 mod wait;
 
 pub use audit::{AuditFilter, AuditRow};
-use daybook_domain::{AccountId, ClientId, DealId, OrderId, PositionId, account::Position};
+use std::collections::HashSet;
+
+use daybook_domain::{
+    AccountId, ClientId, DealId, DocumentId, OrderId, PositionId, account::Position,
+};
 use daybook_store::Store;
+pub use funding::FundingOf;
 pub use page::{Cursor, CursorError, DealFilter, Page, PageOf};
 pub use rows::{
-    AccountRow, ClientRow, DealKind, DealRow, DocumentRow, OrderRow, OrderStatus, PositionState,
+    AccountRow, ClientRow, DealKind, DealRow, DocumentRow, FundingRow, OrderRow, OrderStatus,
+    PositionState,
 };
 use uuid::Uuid;
 
@@ -68,6 +75,14 @@ macro_rules! select {
             $rest
         )
     };
+    (funding, $rest:literal) => {
+        concat!(
+            "select request_id, account_id, client_id, kind, amount, currency, status, method, \
+             destination, reason, reference, created_at, updated_at, created_position, position \
+             from read.funding ",
+            $rest
+        )
+    };
     (deals, $rest:literal) => {
         concat!(
             "select deal_id, account_id, client_id, order_id, position_id, symbol, side, volume, \
@@ -78,6 +93,8 @@ macro_rules! select {
         )
     };
 }
+
+use select;
 
 /// The read side. Cheap to clone.
 #[derive(Clone)]
@@ -115,6 +132,49 @@ impl Reads {
     pub async fn documents_of(&self, client: ClientId) -> Result<Vec<DocumentRow>, ReadError> {
         let query = select!(documents, "where client_id = $1 order by position");
         let query = sqlx::query_as(query).bind(client.0);
+        Ok(query.fetch_all(self.store.pool()).await?)
+    }
+
+    /// One document.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn document(&self, id: DocumentId) -> Result<Option<DocumentRow>, ReadError> {
+        let query = sqlx::query_as(select!(documents, "where document_id = $1")).bind(id.0);
+        Ok(query.fetch_optional(self.store.pool()).await?)
+    }
+
+    /// Which of these documents the book tells of.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn known_documents(
+        &self,
+        ids: &[DocumentId],
+    ) -> Result<HashSet<DocumentId>, ReadError> {
+        let query = "select document_id from read.documents where document_id = any($1)";
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let known: Vec<Uuid> = sqlx::query_scalar(query)
+            .bind(ids)
+            .fetch_all(self.store.pool())
+            .await?;
+        Ok(known.into_iter().map(DocumentId).collect())
+    }
+
+    /// Clients after one, in the order of their identifiers; personal fields are still sealed.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn clients_after(
+        &self,
+        after: Option<ClientId>,
+        limit: i64,
+    ) -> Result<Vec<ClientRow>, ReadError> {
+        let query = select!(
+            clients,
+            "where $1::uuid is null or client_id > $1 order by client_id limit $2"
+        );
+        let query = sqlx::query_as(query).bind(after.map(|id| id.0)).bind(limit);
         Ok(query.fetch_all(self.store.pool()).await?)
     }
 

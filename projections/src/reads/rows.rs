@@ -1,11 +1,11 @@
 //! Rows as readers get them, in the domain's types.
 
 use daybook_domain::{
-    AccountId, ClientId, Currency, DealId, Decimal, DocumentId, OrderId, PositionId, Symbol,
-    Timestamp,
+    AccountId, ClientId, Currency, DealId, Decimal, DocumentId, FundingId, OrderId, PositionId,
+    Symbol, Timestamp,
     account::{
-        AccountKind, AccountTerms, Controls, Funds, Position, PositionMode, Ticket,
-        event::CloseReason,
+        AccountKind, AccountTerms, Controls, FundingKind, FundingStatus, Funds, Position,
+        PositionMode, Ticket, event::CloseReason,
     },
     client::{DocumentFormat, DocumentKind, KycStatus},
     margin::FiguresInput,
@@ -176,6 +176,41 @@ pub struct OrderRow {
     /// The position it opened or increased; of a netting account also the one it reduced.
     pub position_id: Option<PositionId>,
     /// When it was placed.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Position of its first event.
+    pub created_position: i64,
+    /// Position of the last event in this row.
+    pub position: i64,
+}
+
+/// One deposit or withdrawal, from its asking to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FundingRow {
+    /// Identifier.
+    pub request_id: FundingId,
+    /// Account.
+    pub account_id: AccountId,
+    /// Owner.
+    pub client_id: ClientId,
+    /// Which way the money goes.
+    pub kind: FundingKind,
+    /// How much.
+    pub amount: Decimal,
+    /// The account's currency.
+    pub currency: Currency,
+    /// How far it has come.
+    pub status: FundingStatus,
+    /// How a deposit comes: sealed under the client's key as `method`.
+    pub method: Option<String>,
+    /// Where a withdrawal goes: sealed as `destination`.
+    pub destination: Option<String>,
+    /// Why staff decided as they did, or why it ended without them.
+    pub reason: Option<String>,
+    /// The payment's name elsewhere.
+    pub reference: Option<String>,
+    /// When it was asked for.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,

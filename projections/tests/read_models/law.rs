@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_domain::{
-    AccountEvent, Decimal,
-    account::{AccountKind, Order},
+    AccountEvent, Client, ClientId, Decimal, DocumentId, FundingId,
+    account::{
+        AccountKind, FundingKind, FundingRequest, FundingStatus, FundingVerdict, Order,
+        event::FundingStep,
+    },
 };
-use daybook_projections::{DealKind, OrderRow, OrderStatus, Page};
+use daybook_projections::{DealKind, FundingOf, FundingRow, OrderRow, OrderStatus, Page};
 
 use crate::support::{Book, world::Trader};
 
@@ -19,7 +22,7 @@ const EVERYTHING: Page = Page {
 async fn read_models_equal_the_accounts_that_the_domain_folds() {
     let mut book = Book::open(1).await;
     let runners = book.run();
-    book.write(6_000).await;
+    book.write(9_000).await;
     book.caught_up().await;
     assert_every_event_happened(&book);
     for trader in &book.world.traders {
@@ -28,9 +31,45 @@ async fn read_models_equal_the_accounts_that_the_domain_folds() {
         assert_orders(&book, trader).await;
         assert_deals(&book, trader).await;
         assert_journal(&book, trader).await;
+        assert_funding(&book, trader).await;
+    }
+    for (client_id, client) in &book.world.people {
+        assert_client(&book, *client_id, client).await;
     }
     runners.stop().await;
     book.assert_equal_to_the_book().await;
+}
+
+async fn assert_client(book: &Book, client_id: ClientId, client: &Client) {
+    let row = book.reads.client(client_id).await.unwrap().unwrap();
+    assert_eq!(row.email_verified, client.email_verified);
+    assert_eq!(row.default_account_id, client.default_account);
+    assert_eq!(row.two_factor, client.security.two_factor.is_some());
+    assert_eq!(row.kyc_status, client.kyc.status);
+    assert_eq!(row.kyc_notes.is_some(), client.kyc.notes.is_some());
+    assert_eq!(
+        (row.suspended, row.erased),
+        (client.suspended, client.erased)
+    );
+    assert_eq!(Some(row.registered_at), client.registered_at);
+    let rows = book.reads.documents_of(client_id).await.unwrap();
+    assert_eq!(rows.len(), client.kyc.documents.len());
+    let known = rows.iter().map(|row| row.document_id).collect::<Vec<_>>();
+    let asked = [known.as_slice(), &[DocumentId::default()]].concat();
+    let found = book.reads.known_documents(&asked).await.unwrap();
+    assert_eq!(found, known.iter().copied().collect());
+    for (row, (document, name, at)) in rows.iter().zip(&client.kyc.documents) {
+        assert_eq!(
+            (row.document_id, row.client_id),
+            (document.document_id, client_id)
+        );
+        assert_eq!((row.kind, row.format), (document.kind, document.format));
+        assert_eq!(row.size.unsigned_abs(), document.size);
+        assert_eq!((&row.sha256, row.uploaded_at), (&document.sha256, *at));
+        assert_eq!(row.name, format!("enc:v1:{name}"));
+        let alone = book.reads.document(row.document_id).await.unwrap();
+        assert_eq!(alone.as_ref(), Some(row));
+    }
 }
 
 fn assert_every_event_happened(book: &Book) {
@@ -42,6 +81,11 @@ fn assert_every_event_happened(book: &Book) {
         "DailyLossLimitReached",
         "DealBusted",
         "DealRepriced",
+        "DepositApproved",
+        "DepositCancelled",
+        "DepositCompleted",
+        "DepositRejected",
+        "DepositRequested",
         "FundsAdjusted",
         "LeverageChanged",
         "MarginCallCleared",
@@ -65,8 +109,35 @@ fn assert_every_event_happened(book: &Book) {
         "StopOutStep",
         "SwapCharged",
         "TradingDayStarted",
+        "WithdrawalApproved",
+        "WithdrawalCancelled",
+        "WithdrawalCompleted",
+        "WithdrawalRejected",
+        "WithdrawalRequested",
     ];
     assert_eq!(happened, BTreeSet::from(all));
+    let personal = [
+        "ClientErased",
+        "ClientRegistered",
+        "ClientReinstated",
+        "ClientSuspended",
+        "DefaultAccountChanged",
+        "EmailVerified",
+        "KycStatusChanged",
+        "KycSubmitted",
+        "PasswordChanged",
+        "PasswordResetRequested",
+        "ProfileUpdated",
+        "RegistrationRepeated",
+        "SessionsRevoked",
+        "SignInFailed",
+        "SignedIn",
+        "TwoFactorDisabled",
+        "TwoFactorEnabled",
+        "UnusualSignIn",
+        "VerificationRequested",
+    ];
+    assert_eq!(book.world.personal, BTreeSet::from(personal));
 }
 
 async fn assert_account(book: &Book, trader: &Trader) {
@@ -172,6 +243,16 @@ fn status_after(event: &AccountEvent) -> Option<(daybook_domain::OrderId, OrderS
         }
         AccountEvent::AccountOpened { .. }
         | AccountEvent::FundsAdjusted { .. }
+        | AccountEvent::DepositRequested { .. }
+        | AccountEvent::DepositApproved { .. }
+        | AccountEvent::DepositCompleted { .. }
+        | AccountEvent::DepositRejected { .. }
+        | AccountEvent::DepositCancelled { .. }
+        | AccountEvent::WithdrawalRequested { .. }
+        | AccountEvent::WithdrawalApproved { .. }
+        | AccountEvent::WithdrawalCompleted { .. }
+        | AccountEvent::WithdrawalRejected { .. }
+        | AccountEvent::WithdrawalCancelled { .. }
         | AccountEvent::PositionOpened { .. }
         | AccountEvent::PositionReduced { .. }
         | AccountEvent::PositionClosed { .. }
@@ -231,6 +312,8 @@ fn corrected(event: &AccountEvent) -> bool {
 
 fn paid_in(event: &AccountEvent) -> Decimal {
     if let AccountEvent::FundsAdjusted { funds, .. }
+    | AccountEvent::DepositCompleted { funds, .. }
+    | AccountEvent::WithdrawalCompleted { funds, .. }
     | AccountEvent::NegativeBalanceCompensated { funds, .. } = event
     {
         funds.total()
@@ -252,14 +335,79 @@ async fn assert_journal(book: &Book, trader: &Trader) {
     assert_eq!(unbalanced, 0);
     let owed: Option<Decimal> = sqlx::query_scalar(
         "select -sum(amount) from read.journal
-         where account_id = $1 and ledger_account like 'client_funds_%'",
+         where account_id = $1
+           and (ledger_account like 'client_funds_%' or ledger_account = 'withdrawals_held')",
     )
     .bind(trader.account_id.0)
     .fetch_one(pool)
     .await
     .unwrap();
+    let held: Option<Decimal> = sqlx::query_scalar(
+        "select -sum(amount) from read.journal
+         where account_id = $1 and ledger_account = 'withdrawals_held'",
+    )
+    .bind(trader.account_id.0)
+    .fetch_one(pool)
+    .await
+    .unwrap();
+    assert_eq!(held.unwrap_or_default(), trader.account.funds.held);
     assert_eq!(owed.unwrap_or_default(), trader.account.funds.balance());
     let kind = trader.account.terms.unwrap().kind;
     let tradable = trader.account.funds.tradable(kind);
     assert!(kind == AccountKind::Live || tradable == trader.account.funds.demo);
+}
+
+/// Every request that was ever made, and those that are open as the account has them.
+async fn assert_funding(book: &Book, trader: &Trader) {
+    let of = FundingOf::Account(trader.account_id);
+    let rows = book.reads.funding(of, EVERYTHING).await.unwrap().items;
+    let is_open = |status: FundingStatus| match status {
+        FundingStatus::Requested | FundingStatus::Approved => true,
+        FundingStatus::Completed | FundingStatus::Rejected | FundingStatus::Cancelled => false,
+    };
+    let open = rows.iter().rev().filter(|row| is_open(row.status));
+    let open: Vec<_> = open.map(as_request).collect();
+    assert_eq!(open, trader.account.funding, "oldest first");
+    let mut steps: BTreeMap<FundingId, usize> = BTreeMap::new();
+    for (request_id, _) in trader.history.iter().filter_map(AccountEvent::funding) {
+        *steps.entry(request_id).or_default() += 1;
+    }
+    assert_eq!(rows.len(), steps.len());
+    for row in &rows {
+        assert_eq!(
+            (row.account_id, row.client_id),
+            (trader.account_id, trader.client_id)
+        );
+        assert_eq!(row.updated_at > row.created_at, steps[&row.request_id] > 1);
+        let found = book.reads.funding_request(row.request_id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(row));
+    }
+    let paid = rows
+        .iter()
+        .filter(|row| row.status == FundingStatus::Completed);
+    let paid: Decimal = paid
+        .map(|row| match row.kind {
+            FundingKind::Deposit => row.amount,
+            FundingKind::Withdrawal => -row.amount,
+        })
+        .sum();
+    let completed = trader
+        .history
+        .iter()
+        .filter_map(|event| match event.funding()? {
+            (_, FundingStep::Decided(FundingVerdict::Complete, _)) => Some(event.funds()?.total()),
+            (_, _) => None,
+        });
+    assert_eq!(paid, completed.sum());
+}
+
+fn as_request(row: &FundingRow) -> FundingRequest {
+    let channel = row.method.as_deref().or(row.destination.as_deref());
+    FundingRequest {
+        request_id: row.request_id,
+        kind: row.kind,
+        amount: row.amount,
+        channel: channel.unwrap().into(),
+        status: row.status,
+    }
 }

@@ -10,7 +10,7 @@ use crate::support::{Book, PATIENCE, all_names};
 async fn pages_are_newest_first_and_stable_under_inserts() {
     let mut book = Book::open(2).await;
     let _runners = book.run();
-    book.write(2_500).await;
+    book.write(3_500).await;
     book.caught_up().await;
     let account = busiest(&book).await;
     let all = Page {
@@ -145,12 +145,13 @@ async fn personal_data_is_copied_as_the_ciphertext_it_is() {
     book.caught_up().await;
     for client in &book.world.clients {
         let row = book.reads.client(*client).await.unwrap().unwrap();
-        assert_eq!(row.email, format!("enc:v1:email-{client}"));
+        assert_eq!(row.email, format!("enc:v1:email-{client}@example.test"));
         let sealed = [
             Some(row.first_name),
             Some(row.last_name),
             row.phone,
             row.country,
+            row.kyc_notes,
         ];
         let sealed: Vec<_> = sealed.into_iter().flatten().collect();
         assert!(

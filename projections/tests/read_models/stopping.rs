@@ -108,6 +108,7 @@ async fn an_event_that_does_not_decode_stops_those_that_read_it() {
         names::POSITIONS,
         names::DEALS,
         names::JOURNAL,
+        names::FUNDING,
     ] {
         let status = book.until(name, |status| status.status == "stopped").await;
         assert_eq!(

@@ -52,6 +52,7 @@ async fn a_skipped_event_is_found_in_every_model() {
         (names::CLIENTS, "ProfileUpdated"),
         (names::JOURNAL, "FundsAdjusted"),
         (names::AUDIT, "ProtectionChanged"),
+        (names::FUNDING, "WithdrawalCompleted"),
     ];
     for (seed, (name, event_type)) in (31..).zip(seeds) {
         let mut book = Book::open(seed).await;

@@ -133,6 +133,16 @@ impl Parts {
                    set value = excluded.value, changed_at = excluded.changed_at",
             );
         }
+        self.build_sessions(&mut sql);
+        // Readers are woken for events alone.
+        sql.finish(if self.events {
+            "select h.base, pg_notify('daybook_events', (h.base + $2)::text) from h"
+        } else {
+            "select h.base from h"
+        })
+    }
+
+    fn build_sessions(self, sql: &mut Builder) {
         if self.opened {
             sql.insert(
                 "insert into public.sessions (session_id, subject, audience, user_agent, address, \
@@ -162,12 +172,6 @@ impl Parts {
                    and s.session_id is distinct from t.c3",
             );
         }
-        // Readers are woken for events alone.
-        sql.finish(if self.events {
-            "select h.base, pg_notify('daybook_events', (h.base + $2)::text) from h"
-        } else {
-            "select h.base from h"
-        })
     }
 }
 

@@ -231,7 +231,7 @@ async fn an_unmodified_postgres_es_loads_our_accounts_to_the_same_state() {
     let mut runner = TestRunner::deterministic();
     let mut tried = 0;
     while tried < 12 {
-        let history = histories(20..60).new_tree(&mut runner).unwrap().current();
+        let history = histories(40..80).new_tree(&mut runner).unwrap().current();
         let mut live = Account::default();
         let tally = play(&history, |moment| live = moment.after.clone());
         if !tally.is_meaningful() {

@@ -5,11 +5,13 @@
 
 mod appending;
 mod candles;
+mod erasing;
 mod guarding;
 mod interop;
 mod leading;
 mod operating;
 mod outages;
+mod perimeter;
 mod reading;
 mod refusing;
 mod sealing;

@@ -227,6 +227,7 @@ async fn health_names_the_role_the_feed_and_every_projection() {
         "orders",
         "positions",
         "deals",
+        "funding",
         "journal",
         "audit",
     ] {

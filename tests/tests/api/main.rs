@@ -1,12 +1,21 @@
 //! The HTTP and WebSocket contract, one file per resource, against the running program.
 
+mod attacks;
 mod auth;
 mod bad_input;
+mod captcha;
 mod closing;
 mod compliance;
 mod conventions;
+mod erasure;
+mod export;
+mod funding;
 mod history;
+mod hygiene;
 mod idempotency;
+mod kyc;
+mod links;
+mod mail;
 mod market;
 mod me;
 mod netting;
@@ -14,12 +23,14 @@ mod operators;
 mod orders;
 mod pagination;
 mod pending;
+mod perimeter;
 mod positions;
 mod preview;
 mod private_channel;
 mod reads;
 mod refusals;
 mod risk;
+mod schemathesis;
 mod sessions;
 mod shapes;
 mod sockets;

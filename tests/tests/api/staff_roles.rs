@@ -85,10 +85,15 @@ async fn every_route_of_staff_refuses_whoever_may_not() {
     }
 }
 
+/// The path with something that is not there in every place.
 fn filled(path: &str) -> String {
     let id = Uuid::now_v7().to_string();
-    path.replace("{id}", &id)
-        .replace("{stream}", &format!("account-{id}"))
+    let parts = path.split('/').map(|part| match part {
+        "{stream}" => format!("account-{id}"),
+        part if part.starts_with('{') => id.clone(),
+        part => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("/")
 }
 
 /// Buys at 1.10010, closes at 1.10200: 19.00 for 0.10 lots. The opening and the closing deal.

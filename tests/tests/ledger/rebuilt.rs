@@ -47,6 +47,7 @@ async fn rebuilding_beside_readers_and_writers_shows_in_no_answer() {
         "journal",
         "audit",
         "clients",
+        "funding",
     ] {
         let before = reads.load(Ordering::Acquire);
         let output = world

@@ -7,7 +7,7 @@ use daybook_domain::{ClientCommand, ClientId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{client_of, email_hash};
+use super::client_of;
 use crate::{
     app::Shared,
     auth::{act::Act, link},
@@ -43,12 +43,14 @@ pub(crate) async fn verify(
     Info(info): Info,
     JsonBody { value, .. }: JsonBody<TokenBody>,
 ) -> Answered<StatusCode> {
-    let (client_id, address) = link::verify_email(&app, &value.token)?;
+    let read = link::verify_email(&app, &value.token)?;
     let invalid = |_| Problem::new(Code::InvalidToken);
-    let act = Act::of(&app, &info, client_id).await.map_err(invalid)?;
+    let act = Act::of(&app, &info, read.client_id)
+        .await
+        .map_err(invalid)?;
     let client = act.state().await?;
     let profile = client.profile.as_ref();
-    let same = profile.is_some_and(|known| email_hash(&app, &known.email) == address);
+    let same = profile.is_some_and(|known| read.is_of(&known.email));
     if !same {
         return Err(Problem::new(Code::InvalidToken));
     }

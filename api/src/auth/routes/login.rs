@@ -1,6 +1,6 @@
 //! Signing in and out.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use axum::{
     extract::State,
@@ -19,11 +19,13 @@ use uuid::Uuid;
 
 use super::{email_hash, owner_of};
 use crate::{
-    app::{App, Shared},
+    app::Shared,
     auth::{
         SECRET_PASSWORD,
         act::{Act, Beside},
-        browser, password, session,
+        browser,
+        guard::Tried,
+        password, session,
         session::SessionBody,
         token::Audience,
         totp::{self, SECRET_RECOVERY, SECRET_TOTP},
@@ -45,11 +47,7 @@ pub(crate) struct LoginBody {
     /// A code of the authenticator, or a recovery code, where a second factor is on.
     #[schema(example = "492039")]
     totp: Option<String>,
-    /// Not asked for at present.
-    #[expect(
-        dead_code,
-        reason = "part of the contract, checked once a captcha is configured"
-    )]
+    /// What the captcha gave the page, where one is configured.
     captcha_token: Option<String>,
 }
 
@@ -66,11 +64,11 @@ pub(crate) struct LogoutBody {
     params(("X-Client" = Option<String>, Header, description = "`web`: cookies instead of a refresh token in the body")),
     responses(
         (status = 200, description = "Signed in", body = SessionBody),
-        (status = 400, description = "Malformed", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "Malformed, `captcha_failed`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "`invalid_credentials`, `totp_required`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "`client_suspended`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 429, description = "`sign_in_blocked`, `rate_limited`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "`unavailable`, `overloaded` or `not_leader`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`unavailable`, `overloaded`, `captcha_unavailable` or `not_leader`", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn login(
     State(app): State<Shared>,
@@ -79,78 +77,66 @@ pub(crate) async fn login(
     JsonBody { value, .. }: JsonBody<LoginBody>,
 ) -> Answered<Response> {
     app.engine()?;
+    let captcha_token = value.captcha_token.as_deref();
+    app.captcha.check(captcha_token, info.address).await?;
     let account = email_hash(&app, &value.email);
-    app.sign_ins.check(&account, info.address, Instant::now())?;
-    let owner = owner_of(&app, &account).await?;
-    let checked = check_password(&app, &info, &account, owner, value.password).await?;
-    let Some(client_id) = owner.filter(|_| checked.right).map(ClientId) else {
-        return Err(failed(
-            &app,
-            &info,
-            &account,
-            owner,
-            SignInFailure::Password,
-        ));
+    let shown = Credentials {
+        owner: owner_of(&app, &account).await?.map(ClientId),
+        password: value.password,
+        totp: value.totp,
     };
-    let act = Act::of(&app, &info, client_id).await?;
-    let client = act.state().await?;
-    let factor = match second_factor(&act, &client, value.totp.as_deref()).await? {
-        Shown::Right(factor) => factor,
-        Shown::Missing => return Err(Problem::new(Code::TotpRequired)),
-        Shown::Wrong => {
-            let reason = SignInFailure::SecondFactor;
-            return Err(failed(&app, &info, &account, owner, reason));
-        }
-    };
-    let issued = match sign_in(&act, factor, checked.rehashed).await? {
-        Ok(issued) => issued,
-        Err(ClientRejection::Suspended) => {
-            note(&app, &info, client_id, SignInFailure::Suspended);
-            return Err(Problem::new(Code::ClientSuspended));
-        }
-        Err(ClientRejection::CodeUsed) => {
-            let reason = SignInFailure::SecondFactor;
-            return Err(failed(&app, &info, &account, owner, reason));
-        }
-        Err(other) => return Err(Problem::from(&other)),
-    };
-    app.sign_ins.succeeded(&account);
+    let check = check(&app, &info, shown);
+    let attempt = app.sign_ins.attempt(&account, info.address, check);
+    let (client_id, issued) = attempt.await?;
     session::answer(&app, client_id, issued, browser::is_browser(&headers)).await
 }
 
-/// Takes as long for an address that nobody has.
-async fn check_password(
-    app: &App,
-    info: &RequestInfo,
-    account: &str,
-    owner: Option<Uuid>,
+/// What somebody shows to be let in.
+struct Credentials {
+    owner: Option<ClientId>,
     password: SecretString,
-) -> Answered<password::Checked> {
-    let subject = owner.unwrap_or_else(Uuid::now_v7);
-    let stored = app.handles.store.secret(subject, SECRET_PASSWORD).await?;
-    let still_allowed = {
-        let (guard, account, address) = (app.sign_ins.clone(), account.to_owned(), info.address);
-        move || guard.check(&account, address, Instant::now())
-    };
-    app.passwords.verify(password, stored, still_allowed).await
+    totp: Option<String>,
 }
 
-/// Counts the failure, and tells the client's stream of it behind the answer's back: what is not
-/// there for an unknown address must take no time.
-fn failed(
+/// Takes as long for an address that nobody has.
+async fn check(
     app: &Shared,
     info: &Arc<RequestInfo>,
-    account: &str,
-    owner: Option<Uuid>,
-    reason: SignInFailure,
-) -> Problem {
-    app.sign_ins.failed(account, info.address, Instant::now());
-    if let Some(owner) = owner {
-        note(app, info, ClientId(owner), reason);
+    shown: Credentials,
+) -> Answered<Tried<(ClientId, session::Issued)>> {
+    let subject = shown.owner.map_or_else(Uuid::now_v7, |owner| owner.0);
+    let stored = app.handles.store.secret(subject, SECRET_PASSWORD).await?;
+    let checked = app.passwords.verify(shown.password, stored).await?;
+    let wrong = |reason| {
+        if let Some(owner) = shown.owner {
+            note(app, info, owner, reason);
+        }
+        Ok(Tried::Wrong(Problem::new(Code::InvalidCredentials)))
+    };
+    let Some(client_id) = shown.owner.filter(|_| checked.right) else {
+        return wrong(SignInFailure::Password);
+    };
+    let act = Act::of(app, info, client_id).await?;
+    let client = act.state().await?;
+    let factor = match second_factor(&act, &client, shown.totp.as_deref()).await? {
+        Shown::Right(factor) => factor,
+        Shown::Missing => return Err(Problem::new(Code::TotpRequired)),
+        Shown::Wrong => return wrong(SignInFailure::SecondFactor),
+    };
+    match sign_in(&act, factor, checked.rehashed).await? {
+        Ok(issued) => Ok(Tried::Right((client_id, issued))),
+        Err(ClientRejection::CodeUsed) => wrong(SignInFailure::SecondFactor),
+        Err(refusal) => {
+            if refusal == ClientRejection::Suspended {
+                note(app, info, client_id, SignInFailure::Suspended);
+            }
+            Err(Problem::from(&refusal))
+        }
     }
-    Problem::new(Code::InvalidCredentials)
 }
 
+/// Tells the client's stream of a failure behind the answer's back: what is not there for an
+/// unknown address must take no time.
 fn note(app: &Shared, info: &Arc<RequestInfo>, client_id: ClientId, reason: SignInFailure) {
     let (app, info) = (Arc::clone(app), Arc::clone(info));
     tokio::spawn(async move {

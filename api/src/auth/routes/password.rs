@@ -1,9 +1,8 @@
 //! Choosing another password.
 
-use std::time::Instant;
-
 use axum::{extract::State, http::StatusCode};
 use daybook_domain::{Client, ClientCommand, ClientRejection};
+use daybook_mail::PasswordReset;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -14,6 +13,7 @@ use crate::{
     auth::{
         SECRET_PASSWORD,
         act::{Act, Beside},
+        guard::Tried,
         link, password,
     },
     extract::{Info, JsonBody, SignedIn},
@@ -55,7 +55,7 @@ pub(crate) async fn reset(
     Info(info): Info,
     JsonBody { value, .. }: JsonBody<ResetBody>,
 ) -> Answered<StatusCode> {
-    let (client_id, number) = link::reset_password(&app, &value.token)?;
+    let PasswordReset { client_id, number } = link::reset_password(&app, &value.token)?;
     let invalid = |_| Problem::new(Code::InvalidToken);
     let act = Act::of(&app, &info, client_id).await.map_err(invalid)?;
     let client = act.state().await?;
@@ -67,8 +67,6 @@ pub(crate) async fn reset(
     let hash = app.passwords.hash(value.password).await?;
     let command = ClientCommand::ResetPassword { number };
     keep(&act, "reset_password", command, hash).await?;
-    // The owner of the mailbox may sign in at once.
-    forgive(&app, &client);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -150,23 +148,20 @@ pub(super) async fn prove_password(
     password: SecretString,
 ) -> Answered<()> {
     let account = account_of(app, client);
-    app.sign_ins.check(&account, info.address, Instant::now())?;
-    let stored = app.handles.store.secret(act.client_id.0, SECRET_PASSWORD);
-    let stored = stored.await?;
-    let checked = app.passwords.verify(password, stored, || Ok(())).await?;
-    if checked.right {
-        return Ok(());
-    }
-    app.sign_ins.failed(&account, info.address, Instant::now());
-    Err(Problem::new(Code::InvalidCredentials))
+    let check = async {
+        let stored = app.handles.store.secret(act.client_id.0, SECRET_PASSWORD);
+        let checked = app.passwords.verify(password, stored.await?).await?;
+        Ok(if checked.right {
+            Tried::Right(())
+        } else {
+            Tried::Wrong(Problem::new(Code::InvalidCredentials))
+        })
+    };
+    app.sign_ins.attempt(&account, info.address, check).await
 }
 
 /// What failed sign-ins to the client are counted for.
 pub(super) fn account_of(app: &App, client: &Client) -> String {
     let known = client.profile.as_ref();
     known.map_or_else(String::new, |known| email_hash(app, &known.email))
-}
-
-fn forgive(app: &App, client: &Client) {
-    app.sign_ins.succeeded(&account_of(app, client));
 }

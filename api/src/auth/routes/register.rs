@@ -45,11 +45,7 @@ pub(crate) struct RegisterBody {
     /// ISO 3166-1 alpha-2.
     #[schema(example = "GB")]
     country: Option<String>,
-    /// Not asked for at present.
-    #[expect(
-        dead_code,
-        reason = "part of the contract, checked once a captcha is configured"
-    )]
+    /// What the captcha gave the page, where one is configured.
     captcha_token: Option<String>,
 }
 
@@ -65,9 +61,9 @@ pub(crate) struct RegisteredBody {
 #[utoipa::path(post, path = "/auth/register", operation_id = "register", tag = "auth", request_body = RegisterBody,
     responses(
         (status = 201, description = "Registered, or the address was in use", body = RegisteredBody),
-        (status = 400, description = "Malformed, `weak_password`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "Malformed, `weak_password`, `captcha_failed`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 429, description = "`rate_limited`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "`unavailable`, `overloaded` or `not_leader`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`unavailable`, `overloaded`, `captcha_unavailable` or `not_leader`", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn register(
     State(app): State<Shared>,
@@ -75,7 +71,10 @@ pub(crate) async fn register(
     JsonBody { value, .. }: JsonBody<RegisterBody>,
 ) -> Answered<(StatusCode, HeaderMap, Json<RegisteredBody>)> {
     app.engine()?;
+    let captcha_token = value.captcha_token.clone();
     let (registration, password) = checked(value)?;
+    let captcha = app.captcha.check(captcha_token.as_deref(), info.address);
+    captcha.await?;
     let client_id = ClientId(Uuid::now_v7());
     // Hashed in every case, so that an address in use takes as long as a new one.
     let password_hash = app.passwords.hash(password).await?;

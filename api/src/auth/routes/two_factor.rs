@@ -1,10 +1,8 @@
 //! The second factor: set up, proved, disabled. **Permission:** the client.
 
-use std::time::Instant;
-
 use axum::{Json, extract::State, http::StatusCode};
 use chrono::Utc;
-use daybook_domain::{Client, ClientCommand};
+use daybook_domain::{ClientCommand, ClientRejection};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,15 +12,15 @@ use super::{
     password::{account_of, prove_password},
 };
 use crate::{
-    app::{App, Shared},
+    app::Shared,
     auth::{
         act::{Act, Beside},
+        guard::Tried,
         password,
         totp::{self, SECRET_RECOVERY, SECRET_TOTP, SECRET_TOTP_PENDING},
     },
     extract::{Info, JsonBody, SignedIn},
     problem::{Answered, Code, Problem, ProblemBody},
-    request::RequestInfo,
 };
 
 /// What goes into an authenticator.
@@ -127,11 +125,13 @@ pub(crate) async fn verify(
     let store = &app.handles.store;
     let pending = store.secret(act.client_id.0, SECRET_TOTP_PENDING).await?;
     let pending = pending.ok_or_else(|| Problem::new(Code::TwoFactorOff))?;
-    let guard = Guesses::begin(&app, &info, &known)?;
-    let secret = totp::open(&act.key, SECRET_TOTP, &pending)?;
-    let Some(step) = totp::step_of(&secret, &value.code, Utc::now())? else {
-        return Err(guard.wrong());
+    let check = async {
+        let secret = totp::open(&act.key, SECRET_TOTP, &pending)?;
+        let step = totp::step_of(&secret, &value.code, Utc::now())?;
+        Ok(step.map_or_else(wrong, Tried::Right))
     };
+    let account = account_of(&app, &known);
+    let step = app.sign_ins.attempt(&account, info.address, check).await?;
     let (codes, hashes) = totp::recovery_codes(store.keys());
     let command = ClientCommand::EnableTwoFactor {
         step,
@@ -174,33 +174,25 @@ pub(crate) async fn disable(
         return Err(Problem::new(Code::TwoFactorOff));
     }
     prove_password(&app, &info, &act, &known, value.password).await?;
-    let guard = Guesses::begin(&app, &info, &known)?;
-    let factor = match second_factor(&act, &known, Some(&value.code)).await? {
-        Shown::Right(factor) => factor,
-        Shown::Missing | Shown::Wrong => return Err(guard.wrong()),
+    let check = async {
+        let factor = match second_factor(&act, &known, Some(&value.code)).await? {
+            Shown::Right(factor) => factor,
+            Shown::Missing | Shown::Wrong => return Ok(wrong()),
+        };
+        let command = ClientCommand::DisableTwoFactor { factor };
+        let asked = act.ask_with("disable_two_factor", command, Beside::default());
+        Ok(match asked.await? {
+            Ok(_) => Tried::Right(()),
+            Err(ClientRejection::CodeUsed) => wrong(),
+            Err(refusal) => return Err(Problem::from(&refusal)),
+        })
     };
-    let command = ClientCommand::DisableTwoFactor { factor };
-    act.ask("disable_two_factor", command).await?;
+    let account = account_of(&app, &known);
+    app.sign_ins.attempt(&account, info.address, check).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Wrong codes count as failed sign-ins: a million of them are soon tried.
-struct Guesses<'a> {
-    app: &'a App,
-    info: &'a RequestInfo,
-    account: String,
-}
-
-impl<'a> Guesses<'a> {
-    fn begin(app: &'a App, info: &'a RequestInfo, client: &Client) -> Answered<Self> {
-        let account = account_of(app, client);
-        app.sign_ins.check(&account, info.address, Instant::now())?;
-        Ok(Self { app, info, account })
-    }
-
-    fn wrong(self) -> Problem {
-        let guard = &self.app.sign_ins;
-        guard.failed(&self.account, self.info.address, Instant::now());
-        Problem::new(Code::InvalidCode)
-    }
+fn wrong<T>() -> Tried<T> {
+    Tried::Wrong(Problem::new(Code::WrongFactor))
 }

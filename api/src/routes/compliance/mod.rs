@@ -2,6 +2,7 @@
 //! in the stream of whoever looks, before it is answered.
 
 pub(crate) mod audit;
+pub(crate) mod clients;
 pub(crate) mod events;
 pub(crate) mod replay;
 pub(crate) mod state;

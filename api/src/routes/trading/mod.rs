@@ -12,7 +12,7 @@ pub(crate) mod receipt;
 pub(crate) mod statement;
 
 use daybook_domain::{
-    AccountId, ClientId, OrderId, PositionId, account::AccountKind, client::KycStatus,
+    AccountId, ClientId, FundingId, OrderId, PositionId, account::AccountKind, client::KycStatus,
 };
 use daybook_projections::{AccountRow, names};
 use uuid::Uuid;
@@ -128,10 +128,12 @@ pub(crate) async fn may_trade(app: &App, account: &AccountRef) -> Answered<()> {
 
 /// What a command is about besides its account.
 #[derive(Clone, Copy, Debug)]
-enum Thing {
+pub(crate) enum Thing {
     Order(OrderId),
     /// Open or closed.
     Position(PositionId),
+    /// A deposit or withdrawal, open or ended.
+    Funding(FundingId),
 }
 
 impl Thing {
@@ -139,6 +141,7 @@ impl Thing {
         match self {
             Self::Order(id) => id.0,
             Self::Position(id) => id.0,
+            Self::Funding(id) => id.0,
         }
     }
 
@@ -146,6 +149,7 @@ impl Thing {
         match self {
             Self::Order(_) => names::ORDERS,
             Self::Position(_) => names::POSITIONS,
+            Self::Funding(_) => names::FUNDING,
         }
     }
 
@@ -157,13 +161,14 @@ impl Thing {
                 .position_account(id)
                 .await?
                 .map(|(account, _)| account),
+            Self::Funding(id) => reads.funding_request(id).await?.map(|row| row.account_id),
         })
     }
 }
 
-/// The account of an order or position: remembered from its making, else looked up, else looked up
+/// The account of an order, position, deposit or withdrawal: remembered from its making, else looked up, else looked up
 /// again once the read model has reached what the book held when the request came in.
-async fn thing_account(
+pub(crate) async fn thing_account(
     app: &App,
     command: &Command,
     thing: Thing,

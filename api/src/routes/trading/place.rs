@@ -141,7 +141,7 @@ pub(super) async fn asked(app: &App, client: ClientId, body: OrderBody) -> Answe
     let account_id = body.account_id;
     let ticket = ticket(body, &terms)?;
     let account = command_account(app, client, account_id).await?;
-    may_trade(&app, &account).await?;
+    may_trade(app, &account).await?;
     Ok(Asked {
         account,
         terms,

@@ -5,9 +5,11 @@ use std::{io::BufRead as _, net::Ipv4Addr, sync::Arc, thread};
 use anyhow::Context as _;
 use chrono::Utc;
 use daybook_api::{ApiConfig, ApiState, Sockets, SocketsConfig};
+use daybook_documents::{Documents, DocumentsConfig};
 use daybook_domain::{Decimal, Instrument, Quote, Symbol, instrument::seed, quote::QuoteSource};
 use daybook_projections::Reads;
 use daybook_relay::{Candles, CandlesConfig, Hub, Interest};
+use daybook_store::perimeter::BlockedAddresses;
 use tokio::{
     net::TcpListener,
     sync::{oneshot, watch},
@@ -43,9 +45,12 @@ pub async fn run(port: u16, symbols: usize) -> anyhow::Result<()> {
     let (_known, instruments) = watch::channel(instruments);
     let router = daybook_api::router(ApiState {
         store: book.store.clone(),
+        blocked: BlockedAddresses::follow(&book.store).await?,
         reads: Reads::new(book.store.clone()),
         hub: hub.clone(),
         sockets: sockets.clone(),
+        // Nobody hands anything in.
+        documents: Documents::try_new(DocumentsConfig::Directory("documents".into()))?,
         candles: Candles::new(no_upstream),
         interest,
         engine,

@@ -55,6 +55,7 @@ fn dealing(read: &mut Reader, simulated: bool) -> Rules {
         max_quote_age_ms: age.unwrap_or(default.max_quote_age_ms),
         orders_max: count(read, "DAYBOOK_ORDERS_MAX").unwrap_or(default.orders_max),
         positions_max: count(read, "DAYBOOK_POSITIONS_MAX").unwrap_or(default.positions_max),
+        funding_max: count(read, "DAYBOOK_FUNDING_MAX").unwrap_or(default.funding_max),
         trading_state: read
             .choice("DAYBOOK_TRADING_STATE", &states)
             .unwrap_or_default(),

@@ -1,5 +1,8 @@
 //! Configuration as a user writes it.
 
+mod documents;
+mod perimeter;
+
 use std::{fs, path::Path};
 
 use daybook_domain::rules::SessionRule;

@@ -13,8 +13,8 @@ use super::{Book, Found, position::Closing};
 use crate::{
     Account, AccountEvent, DealId, PositionId,
     account::{
-        AccountKind, AccountTerms, Context, Order, PositionMode,
-        event::{CancelReason, CloseReason, FundsChange},
+        AccountKind, AccountTerms, Context, FundingKind, Order, PositionMode,
+        event::{CancelReason, CloseReason, FundingCancelReason, FundsChange},
     },
     margin::{self, Thresholds},
     price, profit,
@@ -284,7 +284,7 @@ impl<'a> Course<'a> {
     }
 
     /// Without positions a tradable balance below zero is made zero, bucket by bucket: what is left
-    /// of a bonus goes first, the house pays the rest.
+    /// of a bonus goes first, the house pays the rest. Nothing is left then that could be held.
     fn negative_balance(&mut self) {
         let account = &self.account;
         let protects = self.context.rules.negative_balance_protection;
@@ -292,7 +292,16 @@ impl<'a> Course<'a> {
         if !protects || !account.positions.is_empty() || tradable >= Decimal::ZERO {
             return;
         }
-        let funds = &account.funds;
+        let book = self.book();
+        let held = book.account.funding.iter();
+        let held = held.filter(|request| request.kind == FundingKind::Withdrawal);
+        let released: Vec<_> = held
+            .map(|request| book.cancelled(request, FundingCancelReason::NegativeBalance))
+            .collect();
+        for event in released {
+            self.tell(event);
+        }
+        let funds = &self.account.funds;
         let currency = self.terms.currency;
         let funds = match self.terms.kind {
             AccountKind::Live => {

@@ -2,10 +2,13 @@
 
 use rust_decimal::Decimal;
 
-use super::{Book, Found};
+use super::{Book, Found, funding::insufficient};
 use crate::{
-    AccountCommand, AccountEvent, AccountRejection, Money, Timestamp,
-    account::{AccountTerms, Bucket, event::FundsChange},
+    AccountCommand, AccountEvent, AccountRejection, Currency, Timestamp,
+    account::{
+        AccountTerms, Bucket,
+        event::{FundingDecision, FundsChange},
+    },
 };
 
 /// The terms that an opening asks for; none of any other command.
@@ -60,9 +63,82 @@ pub(super) fn open(terms: Option<&AccountTerms>, asked: &AccountTerms) -> Found 
     Ok(Vec::new())
 }
 
+/// An amount as money of a currency: neither zero nor finer than its minor unit.
+pub(super) fn amount_of(currency: Currency, amount: Decimal) -> Result<Decimal, AccountRejection> {
+    if amount.is_zero() {
+        return Err(AccountRejection::InvalidAmount("amount is zero".to_owned()));
+    }
+    let digits = currency.minor_digits();
+    if amount.normalize().scale() > digits {
+        let message = format!("{currency} has {digits} decimals");
+        return Err(AccountRejection::InvalidAmount(message));
+    }
+    Ok(currency.round(amount))
+}
+
 impl Book<'_> {
+    /// Money that comes and goes without a trade.
+    pub(super) fn move_money(&self, command: &AccountCommand) -> Found {
+        use AccountCommand as Command;
+        match command {
+            Command::AdjustFunds {
+                bucket,
+                amount,
+                notes,
+                by,
+            } => self.adjust_funds(*bucket, *amount, notes.as_deref(), by),
+            Command::RequestDeposit {
+                request_id,
+                amount,
+                currency,
+                method,
+            } => self.request_deposit(*request_id, (*amount, *currency), method),
+            Command::RequestWithdrawal {
+                request_id,
+                amount,
+                currency,
+                destination,
+            } => self.request_withdrawal(*request_id, (*amount, *currency), destination),
+            Command::CancelFunding { request_id } => self.cancel_funding(*request_id),
+            Command::DecideFunding {
+                request_id,
+                verdict,
+                reason,
+                reference,
+                by,
+            } => {
+                let decision = FundingDecision {
+                    reason: reason.clone(),
+                    reference: reference.clone(),
+                    by: by.clone(),
+                };
+                self.decide_funding(*request_id, *verdict, decision)
+            }
+            Command::Open { .. }
+            | Command::PlaceOrder { .. }
+            | Command::ModifyOrder { .. }
+            | Command::CancelOrder { .. }
+            | Command::ProtectPosition { .. }
+            | Command::ClosePosition { .. }
+            | Command::TriggerOrder { .. }
+            | Command::TriggerProtection { .. }
+            | Command::ExpireOrder { .. }
+            | Command::CloseBy { .. }
+            | Command::CloseAll { .. }
+            | Command::TrailStop { .. }
+            | Command::Evaluate { .. }
+            | Command::RollOver { .. }
+            | Command::ChangeLeverage { .. }
+            | Command::SetControls { .. }
+            | Command::BustDeal { .. }
+            | Command::RepriceDeal { .. } => {
+                unreachable!("invariant: only called with what moves money without a trade")
+            }
+        }
+    }
+
     /// Credits or debits a bucket. No adjustment makes a bucket negative.
-    pub(super) fn adjust_funds(
+    fn adjust_funds(
         &self,
         bucket: Bucket,
         amount: Decimal,
@@ -70,23 +146,12 @@ impl Book<'_> {
         by: &str,
     ) -> Found {
         let currency = self.terms.currency;
-        if amount.is_zero() {
-            return Err(AccountRejection::InvalidAmount("amount is zero".to_owned()));
-        }
-        let digits = currency.minor_digits();
-        if amount.normalize().scale() > digits {
-            let message = format!("{currency} has {digits} decimals");
-            return Err(AccountRejection::InvalidAmount(message));
-        }
-        let amount = currency.round(amount);
+        let amount = amount_of(currency, amount)?;
         let funds = FundsChange::of_bucket(currency, bucket, amount);
         let funds = self.account.funds.checked(funds)?;
         let available = self.account.funds.bucket(bucket).max(Decimal::ZERO);
         if amount < Decimal::ZERO && -amount > available {
-            return Err(AccountRejection::InsufficientFunds {
-                required: Money::rounded(-amount, currency),
-                available: Money::rounded(available, currency),
-            });
+            return Err(insufficient(-amount, available, currency));
         }
         Ok(vec![AccountEvent::FundsAdjusted {
             bucket,

@@ -9,6 +9,7 @@ mod correction;
 mod entry;
 mod evaluate;
 mod fill;
+mod funding;
 mod funds;
 mod leverage;
 mod liquidation;
@@ -82,12 +83,11 @@ impl<'a> Book<'a> {
     fn answer(&self, command: &Command) -> Decision {
         match command {
             Command::Open { .. } => unreachable!("invariant: answered above"),
-            Command::AdjustFunds {
-                bucket,
-                amount,
-                notes,
-                by,
-            } => Decision::from(self.adjust_funds(*bucket, *amount, notes.as_deref(), by)),
+            Command::AdjustFunds { .. }
+            | Command::RequestDeposit { .. }
+            | Command::RequestWithdrawal { .. }
+            | Command::CancelFunding { .. }
+            | Command::DecideFunding { .. } => self.move_money(command).into(),
             Command::PlaceOrder {
                 order_id,
                 deal_id,

@@ -1,10 +1,15 @@
 //! Facts about one account. Names are stable: they are stored.
 
 mod parts;
+mod reading;
 mod risk;
 
 use chrono::NaiveDate;
-pub use parts::{CancelReason, CloseReason, ClosingDeal, FundsChange, MarginBasis, TriggerQuote};
+pub use parts::{
+    CancelReason, CloseReason, ClosingDeal, FundingCancelReason, FundingDecision, FundsChange,
+    MarginBasis, TriggerQuote,
+};
+pub use reading::FundingStep;
 pub use risk::{BustedDeal, DealRecord, PositionIncrease, RepricedDeal, StopOutAction, SwapCharge};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -14,8 +19,8 @@ use super::{
     order::{OrderLevels, Ticket},
 };
 use crate::{
-    ClientId, Currency, DealId, OrderId, PositionId, Symbol, Timestamp, execution::Execution,
-    quote::Side, rules::StopOutRule,
+    ClientId, Currency, DealId, FundingId, OrderId, PositionId, Symbol, Timestamp,
+    execution::Execution, quote::Side, rules::StopOutRule,
 };
 
 /// A fact in an account's stream.
@@ -49,6 +54,120 @@ pub enum AccountEvent {
         /// Who did it.
         by: String,
         /// The same, by bucket and with its currency.
+        funds: FundsChange,
+        /// When.
+        at: Timestamp,
+    },
+    /// The client asked for money to come in.
+    DepositRequested {
+        /// The request.
+        request_id: FundingId,
+        /// How much.
+        amount: Decimal,
+        /// The account's currency.
+        currency: Currency,
+        /// How it comes, sealed.
+        method: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Staff agreed to a deposit; no money has moved.
+    DepositApproved {
+        /// The request.
+        request_id: FundingId,
+        /// What staff said.
+        decision: Box<FundingDecision>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The money has come.
+    DepositCompleted {
+        /// The request.
+        request_id: FundingId,
+        /// How much.
+        amount: Decimal,
+        /// How it came, sealed.
+        method: String,
+        /// What staff said.
+        decision: Box<FundingDecision>,
+        /// The same, by bucket.
+        funds: FundsChange,
+        /// When.
+        at: Timestamp,
+    },
+    /// Staff refused a deposit.
+    DepositRejected {
+        /// The request.
+        request_id: FundingId,
+        /// What staff said.
+        decision: Box<FundingDecision>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The client took a deposit back.
+    DepositCancelled {
+        /// The request.
+        request_id: FundingId,
+        /// When.
+        at: Timestamp,
+    },
+    /// The client asked for money to go out. It is held from now on.
+    WithdrawalRequested {
+        /// The request.
+        request_id: FundingId,
+        /// How much.
+        amount: Decimal,
+        /// The account's currency.
+        currency: Currency,
+        /// Where it goes, sealed.
+        destination: String,
+        /// The hold.
+        funds: FundsChange,
+        /// When.
+        at: Timestamp,
+    },
+    /// Staff agreed to a withdrawal; the money is still held.
+    WithdrawalApproved {
+        /// The request.
+        request_id: FundingId,
+        /// What staff said.
+        decision: Box<FundingDecision>,
+        /// When.
+        at: Timestamp,
+    },
+    /// What was held is paid out.
+    WithdrawalCompleted {
+        /// The request.
+        request_id: FundingId,
+        /// How much.
+        amount: Decimal,
+        /// Where it went, sealed.
+        destination: String,
+        /// What staff said.
+        decision: Box<FundingDecision>,
+        /// The same, by bucket, and the end of the hold.
+        funds: FundsChange,
+        /// When.
+        at: Timestamp,
+    },
+    /// Staff refused a withdrawal; nothing of it is held any more.
+    WithdrawalRejected {
+        /// The request.
+        request_id: FundingId,
+        /// What staff said.
+        decision: Box<FundingDecision>,
+        /// The end of the hold.
+        funds: FundsChange,
+        /// When.
+        at: Timestamp,
+    },
+    /// A withdrawal ended without staff; nothing of it is held any more.
+    WithdrawalCancelled {
+        /// The request.
+        request_id: FundingId,
+        /// Why.
+        reason: FundingCancelReason,
+        /// The end of the hold.
         funds: FundsChange,
         /// When.
         at: Timestamp,
@@ -337,111 +456,4 @@ pub enum AccountEvent {
         /// When.
         at: Timestamp,
     },
-}
-
-impl AccountEvent {
-    /// Stable name, as in the `event_type` column.
-    #[must_use]
-    pub const fn event_type(&self) -> &'static str {
-        match self {
-            Self::AccountOpened { .. } => "AccountOpened",
-            Self::FundsAdjusted { .. } => "FundsAdjusted",
-            Self::OrderPlaced { .. } => "OrderPlaced",
-            Self::OrderRejected { .. } => "OrderRejected",
-            Self::OrderModified { .. } => "OrderModified",
-            Self::OrderCancelled { .. } => "OrderCancelled",
-            Self::OrderExpired { .. } => "OrderExpired",
-            Self::OrderTriggered { .. } => "OrderTriggered",
-            Self::OrderFilled { .. } => "OrderFilled",
-            Self::PositionOpened { .. } => "PositionOpened",
-            Self::PositionReduced { .. } => "PositionReduced",
-            Self::PositionClosed { .. } => "PositionClosed",
-            Self::ProtectionChanged { .. } => "ProtectionChanged",
-            Self::PositionIncreased { .. } => "PositionIncreased",
-            Self::OrderNetted { .. } => "OrderNetted",
-            Self::LeverageChanged { .. } => "LeverageChanged",
-            Self::ControlsChanged { .. } => "ControlsChanged",
-            Self::SwapCharged { .. } => "SwapCharged",
-            Self::MarginCallRaised { .. } => "MarginCallRaised",
-            Self::MarginCallCleared { .. } => "MarginCallCleared",
-            Self::StopOutStarted { .. } => "StopOutStarted",
-            Self::StopOutStep { .. } => "StopOutStep",
-            Self::StopOutFinished { .. } => "StopOutFinished",
-            Self::NegativeBalanceCompensated { .. } => "NegativeBalanceCompensated",
-            Self::TradingDayStarted { .. } => "TradingDayStarted",
-            Self::DailyLossLimitReached { .. } => "DailyLossLimitReached",
-            Self::DealBusted { .. } => "DealBusted",
-            Self::DealRepriced { .. } => "DealRepriced",
-        }
-    }
-    /// When it was decided.
-    #[must_use]
-    pub const fn at(&self) -> Timestamp {
-        match self {
-            Self::AccountOpened { at, .. }
-            | Self::FundsAdjusted { at, .. }
-            | Self::OrderPlaced { at, .. }
-            | Self::OrderRejected { at, .. }
-            | Self::OrderModified { at, .. }
-            | Self::OrderCancelled { at, .. }
-            | Self::OrderExpired { at, .. }
-            | Self::OrderTriggered { at, .. }
-            | Self::OrderFilled { at, .. }
-            | Self::PositionOpened { at, .. }
-            | Self::PositionReduced { at, .. }
-            | Self::PositionClosed { at, .. }
-            | Self::ProtectionChanged { at, .. }
-            | Self::PositionIncreased { at, .. }
-            | Self::OrderNetted { at, .. }
-            | Self::LeverageChanged { at, .. }
-            | Self::ControlsChanged { at, .. }
-            | Self::SwapCharged { at, .. }
-            | Self::MarginCallRaised { at, .. }
-            | Self::MarginCallCleared { at, .. }
-            | Self::StopOutStarted { at, .. }
-            | Self::StopOutStep { at, .. }
-            | Self::StopOutFinished { at, .. }
-            | Self::NegativeBalanceCompensated { at, .. }
-            | Self::TradingDayStarted { at, .. }
-            | Self::DailyLossLimitReached { at, .. }
-            | Self::DealBusted { at, .. }
-            | Self::DealRepriced { at, .. } => *at,
-        }
-    }
-
-    /// What it moved in the buckets; none when no money moved.
-    #[must_use]
-    pub fn funds(&self) -> Option<&FundsChange> {
-        match self {
-            Self::FundsAdjusted { funds, .. }
-            | Self::OrderFilled { funds, .. }
-            | Self::NegativeBalanceCompensated { funds, .. } => Some(funds),
-            Self::DealBusted { bust, .. } => Some(&bust.funds),
-            Self::DealRepriced { reprice, .. } => Some(&reprice.funds),
-            Self::PositionReduced { deal, .. } | Self::PositionClosed { deal, .. } => {
-                Some(&deal.funds)
-            }
-            Self::AccountOpened { .. }
-            | Self::OrderPlaced { .. }
-            | Self::OrderRejected { .. }
-            | Self::OrderModified { .. }
-            | Self::OrderCancelled { .. }
-            | Self::OrderExpired { .. }
-            | Self::OrderTriggered { .. }
-            | Self::PositionOpened { .. }
-            | Self::ProtectionChanged { .. }
-            | Self::PositionIncreased { .. }
-            | Self::OrderNetted { .. }
-            | Self::LeverageChanged { .. }
-            | Self::ControlsChanged { .. }
-            | Self::SwapCharged { .. }
-            | Self::MarginCallRaised { .. }
-            | Self::MarginCallCleared { .. }
-            | Self::StopOutStarted { .. }
-            | Self::StopOutStep { .. }
-            | Self::StopOutFinished { .. }
-            | Self::TradingDayStarted { .. }
-            | Self::DailyLossLimitReached { .. } => None,
-        }
-    }
 }

@@ -10,7 +10,8 @@ use crate::{
     quote::Side,
 };
 
-/// What an event moved in each bucket, in the account's currency. Zero parts are left out.
+/// What an event moved in each bucket and what it held or let go, in the account's currency. Zero
+/// parts are left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FundsChange {
     /// The account's currency.
@@ -24,6 +25,9 @@ pub struct FundsChange {
     /// Signed change of bonus money.
     #[serde(default, skip_serializing_if = "Decimal::is_zero")]
     pub bonus: Decimal,
+    /// Signed change of what is held of real money.
+    #[serde(default, skip_serializing_if = "Decimal::is_zero")]
+    pub held: Decimal,
 }
 
 impl FundsChange {
@@ -43,6 +47,25 @@ impl FundsChange {
             real: plain(real),
             demo: plain(demo),
             bonus: plain(bonus),
+            held: Decimal::ZERO,
+        }
+    }
+
+    /// A hold of real money, or with a negative amount its release: no bucket moves.
+    #[must_use]
+    pub fn of_hold(currency: Currency, held: Decimal) -> Self {
+        Self {
+            held,
+            ..Self::of_bucket(currency, Bucket::Real, Decimal::ZERO)
+        }
+    }
+
+    /// Held real money that is paid out.
+    #[must_use]
+    pub fn of_payout(currency: Currency, amount: Decimal) -> Self {
+        Self {
+            held: -amount,
+            ..Self::of_bucket(currency, Bucket::Real, -amount)
         }
     }
 
@@ -77,6 +100,29 @@ pub enum CancelReason {
     DailyLoss,
     /// Staff.
     Admin,
+}
+
+/// What staff said when they decided about a deposit or withdrawal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FundingDecision {
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The payment's name elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Who.
+    pub by: String,
+}
+
+/// Why a deposit or withdrawal ended without a decision of staff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FundingCancelReason {
+    /// The client took it back.
+    Client,
+    /// The balance went negative: what was held is not there any more.
+    NegativeBalance,
 }
 
 /// Why a position was closed or reduced.

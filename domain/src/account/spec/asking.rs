@@ -2,8 +2,8 @@
 
 use super::{
     super::{
-        AccountCommand, AccountKind, Bucket, Change, CloseFilter, OrderChanges, OrderType,
-        PositionMode, Ticket, TimeInForce,
+        AccountCommand, AccountKind, Bucket, Change, CloseFilter, FundingVerdict, OrderChanges,
+        OrderType, PositionMode, Ticket, TimeInForce,
     },
     Act, dec, id, symbol, time,
 };
@@ -243,5 +243,42 @@ pub(super) fn close(name: &str, volume: Option<&str>) -> Act {
         position_id: id(name),
         deal_id: id("closing"),
         volume: volume.map(dec),
+    })
+}
+
+/// A deposit of dollars, by card.
+pub(super) fn deposit(name: &str, amount: &str) -> Act {
+    ask(AccountCommand::RequestDeposit {
+        request_id: id(name),
+        amount: dec(amount),
+        currency: Currency::USD,
+        method: "card".to_owned(),
+    })
+}
+
+/// A withdrawal of dollars, to the bank.
+pub(super) fn withdrawal(name: &str, amount: &str) -> Act {
+    ask(AccountCommand::RequestWithdrawal {
+        request_id: id(name),
+        amount: dec(amount),
+        currency: Currency::USD,
+        destination: "bank".to_owned(),
+    })
+}
+
+pub(super) fn taken_back(name: &str) -> Act {
+    ask(AccountCommand::CancelFunding {
+        request_id: id(name),
+    })
+}
+
+/// What staff decide, with nothing to say about it.
+pub(super) fn decided(name: &str, verdict: FundingVerdict) -> Act {
+    ask(AccountCommand::DecideFunding {
+        request_id: id(name),
+        verdict,
+        reason: None,
+        reference: None,
+        by: "staff".to_owned(),
     })
 }

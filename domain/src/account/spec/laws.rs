@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::closing_deal;
 use crate::{
     Account, AccountCommand, AccountEvent, Decimal,
-    account::{AccountKind, Context, PositionMode},
+    account::{AccountKind, Context, FundingKind, PositionMode},
     postings::{LedgerAccount, post},
     quote::Side,
     testing::{Moment, Tally, histories, play},
@@ -36,7 +36,12 @@ fn books_balance(event: &AccountEvent) -> Result<(), TestCaseError> {
         -of_account.map(|posting| posting.amount).sum::<Decimal>()
     };
     let moved = event.funds().copied().unwrap_or_default();
-    prop_assert_eq!(owed(LedgerAccount::ClientFundsReal), moved.real);
+    // What is held is owed too, beside the bucket that it is a part of.
+    prop_assert_eq!(
+        owed(LedgerAccount::ClientFundsReal),
+        moved.real - moved.held
+    );
+    prop_assert_eq!(owed(LedgerAccount::WithdrawalsHeld), moved.held);
     prop_assert_eq!(owed(LedgerAccount::ClientFundsDemo), moved.demo);
     prop_assert_eq!(owed(LedgerAccount::ClientFundsBonus), moved.bonus);
     Ok(())
@@ -108,6 +113,32 @@ fn commission(event: &AccountEvent) -> Option<Decimal> {
         return Some(execution.commission);
     }
     Some(closing_deal(event)?.execution.commission)
+}
+
+/// What is held is what open withdrawals ask for, was withdrawable when it was asked for, and is
+/// paid from real money alone.
+fn holds_are_covered(moment: &Moment<'_>) -> Result<(), TestCaseError> {
+    let open = moment.after.funding.iter();
+    let withdrawals = open.filter(|request| request.kind == FundingKind::Withdrawal);
+    let asked: Decimal = withdrawals.map(|request| request.amount).sum();
+    prop_assert_eq!(moment.after.funds.held, asked);
+    for event in &moment.decision.events {
+        if let AccountEvent::WithdrawalRequested { amount, .. } = event {
+            let figures = moment.before.figures(moment.market, moment.rules).unwrap();
+            prop_assert!(*amount <= figures.withdrawable.unwrap());
+        }
+        if let AccountEvent::WithdrawalCompleted { .. } = event {
+            prop_assert!(moment.after.funds.real >= Decimal::ZERO);
+            let free = |account: &Account| {
+                account
+                    .figures(moment.market, moment.rules)
+                    .unwrap()
+                    .free_margin
+            };
+            prop_assert_eq!(free(moment.before), free(moment.after), "it was held");
+        }
+    }
+    Ok(())
 }
 
 /// A netting account has one position per symbol, and what trails has a stop loss.
@@ -216,6 +247,7 @@ proptest! {
             }
             let checks = [
                 figures_hold,
+                holds_are_covered,
                 fills_are_covered,
                 positions_are_as_they_have_to_be,
                 trailing_gains,
@@ -275,6 +307,16 @@ fn random_histories_reach_every_kind_of_event_and_are_mostly_accepted() {
     for event_type in [
         "AccountOpened",
         "FundsAdjusted",
+        "DepositRequested",
+        "DepositApproved",
+        "DepositCompleted",
+        "DepositRejected",
+        "DepositCancelled",
+        "WithdrawalRequested",
+        "WithdrawalApproved",
+        "WithdrawalCompleted",
+        "WithdrawalRejected",
+        "WithdrawalCancelled",
         "OrderPlaced",
         "OrderRejected",
         "OrderModified",

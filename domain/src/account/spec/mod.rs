@@ -10,6 +10,7 @@ mod corpus;
 mod corrections;
 mod corrections_netting;
 mod daily_loss;
+mod funding;
 mod funds;
 mod groups;
 mod hedged_margin;
@@ -28,6 +29,7 @@ mod pending_orders;
 mod preview;
 mod protection;
 mod refusals;
+mod settling;
 mod stop_out;
 mod stop_out_laws;
 mod stored;
@@ -41,9 +43,9 @@ mod watching;
 use std::sync::Arc;
 
 use asking::{
-    adjusted, ask, buy, cancel, close, close_all, close_by, expire, funded, modify, netter,
-    netting, opened, opened_as, protect, protection_of, quote, sell, trader, trail, trail_of,
-    trigger_of,
+    adjusted, ask, buy, cancel, close, close_all, close_by, decided, deposit, expire, funded,
+    modify, netter, netting, opened, opened_as, protect, protection_of, quote, sell, taken_back,
+    trader, trail, trail_of, trigger_of, withdrawal,
 };
 use uuid::Uuid;
 

@@ -5,7 +5,11 @@ use proptest::{option::of, prelude::*, sample::select};
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::{DealId, OrderId, PositionId, account::OrderChanges, rules::TradingState};
+use crate::{
+    DealId, FundingId, OrderId, PositionId,
+    account::{FundingVerdict, OrderChanges},
+    rules::TradingState,
+};
 
 type Ticket = super::super::Ticket;
 
@@ -226,7 +230,7 @@ fn order_command() -> BoxedStrategy<AccountCommand> {
         8 => (names(), ticket()).prop_map(|((order_id, deal_id, position_id), ticket)| {
             AccountCommand::PlaceOrder { order_id, deal_id, position_id, ticket: Box::new(ticket) }
         }),
-        2 => (name(), changes).prop_map(|(order_id, changes)| {
+        4 => (name(), changes).prop_map(|(order_id, changes)| {
             AccountCommand::ModifyOrder { order_id, changes }
         }),
         3 => names().prop_map(|(order_id, deal_id, position_id)| {
@@ -307,9 +311,51 @@ fn account_command() -> BoxedStrategy<AccountCommand> {
     .boxed()
 }
 
+fn funding_command() -> BoxedStrategy<AccountCommand> {
+    // A request does not live long: names are fewer here.
+    let few = || (1_u128..5).prop_map(|number| FundingId(Uuid::from_u128(number)));
+    let amount = || {
+        prop_oneof![
+            4 => (1_i64..100_000).prop_map(|cents| Decimal::new(cents, 2)),
+            1 => wild(),
+        ]
+    };
+    let currency = || select(vec!["USD", "USD", "USD", "EUR", "JPY"]);
+    let verdicts = vec![
+        FundingVerdict::Approve,
+        FundingVerdict::Complete,
+        FundingVerdict::Reject,
+    ];
+    prop_oneof![
+        2 => (few(), amount(), currency()).prop_map(|(request_id, amount, currency)| {
+            let (currency, method) = (Currency::parse(currency).unwrap(), "card".to_owned());
+            AccountCommand::RequestDeposit { request_id, amount, currency, method }
+        }),
+        3 => (few(), amount(), currency()).prop_map(|(request_id, amount, currency)| {
+            let (currency, destination) = (Currency::parse(currency).unwrap(), "bank".to_owned());
+            AccountCommand::RequestWithdrawal { request_id, amount, currency, destination }
+        }),
+        1 => few().prop_map(|request_id| AccountCommand::CancelFunding { request_id }),
+        3 => (few(), select(verdicts)).prop_map(|(request_id, verdict)| {
+            AccountCommand::DecideFunding {
+                request_id,
+                verdict,
+                reason: None,
+                reference: None,
+                by: "somebody".to_owned(),
+            }
+        }),
+    ]
+    .boxed()
+}
+
 pub(super) fn surprise() -> impl Strategy<Value = Surprise> {
-    let command =
-        prop_oneof![8 => order_command(), 5 => position_command(), 3 => account_command()];
+    let command = prop_oneof![
+        8 => order_command(),
+        5 => position_command(),
+        3 => account_command(),
+        3 => funding_command(),
+    ];
     prop_oneof![
         12 => command.prop_map(|command| Surprise::Command(Box::new(command))),
         // The feed filter lets through what is positive and not crossed, however far it jumps.

@@ -123,7 +123,7 @@ fn surprises_reach_what_there_is_to_reach() {
     let mut runner = TestRunner::deterministic();
     let mut reached = BTreeSet::new();
     for mode in [PositionMode::Hedging, PositionMode::Netting] {
-        for _ in 0..60 {
+        for _ in 0..80 {
             let surprises = vec(surprise(), 40..60).new_tree(&mut runner).unwrap();
             reached.extend(play(live(mode, "USD", "1000000"), surprises.current()).unwrap());
         }
@@ -138,6 +138,11 @@ fn surprises_reach_what_there_is_to_reach() {
         "PositionReduced",
         "PositionClosed",
         "ProtectionChanged",
+        "DepositCompleted",
+        "WithdrawalCompleted",
+        "WithdrawalRejected",
+        "insufficient_funds",
+        "funding_not_open",
         "insufficient_margin",
         "invalid_stops",
         "invalid_order",

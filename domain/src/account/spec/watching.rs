@@ -101,6 +101,34 @@ fn a_missing_quote_is_waited_for() {
 }
 
 #[test]
+fn a_rate_that_only_a_close_needs_is_waited_for_once_one_is_due() {
+    let mut desk = given([
+        opened_as(AccountKind::Demo, "JPY", 500),
+        funded("50000"),
+        quote("EURJPY", "160.000", "160.010"),
+        quote("GBPJPY", "190.000", "190.010"),
+        quote("EURGBP", "0.85000", "0.85010"),
+    ])
+    .when(buy("EURGBP", "0.1").placed("o1"));
+    // After a start the quotes come one by one; what the notional is worth is not known yet.
+    desk.market = Market::new(instrument::seed().into_iter().map(Arc::new));
+    let desk = desk
+        .when(quote("GBPJPY", "190.000", "190.010"))
+        .when(quote("EURGBP", "0.82000", "0.82010"))
+        .when(evaluate());
+    assert_eq!(
+        desk.account.positions.len(),
+        1,
+        "it is due and cannot be done"
+    );
+    assert!(watches(&desk).contains(&Watch::any(symbol("EURJPY"))));
+    let desk = desk
+        .when(quote("EURJPY", "160.000", "160.010"))
+        .when(evaluate());
+    assert_eq!(desk.account.positions, []);
+}
+
+#[test]
 fn what_is_due_and_cannot_be_done_yet_makes_every_quote_count() {
     let desk = given(trader())
         .when(buy("EURUSD", "9").placed("o1"))

@@ -1,6 +1,7 @@
 //! What has to hold after every decision, whoever asked and whatever the market did.
 
 mod closing;
+mod funding;
 mod opening;
 mod risk;
 mod standing;
@@ -65,6 +66,16 @@ pub fn judge(scene: &Scene<'_>) {
             AccountEvent::DailyLossLimitReached { loss, limit, .. } => {
                 law("daily loss", loss >= limit, || format!("{loss} of {limit}"));
             }
+            AccountEvent::DepositRequested { .. }
+            | AccountEvent::DepositApproved { .. }
+            | AccountEvent::DepositCompleted { .. }
+            | AccountEvent::DepositRejected { .. }
+            | AccountEvent::DepositCancelled { .. }
+            | AccountEvent::WithdrawalRequested { .. }
+            | AccountEvent::WithdrawalApproved { .. }
+            | AccountEvent::WithdrawalCompleted { .. }
+            | AccountEvent::WithdrawalRejected { .. }
+            | AccountEvent::WithdrawalCancelled { .. } => funding::judge(scene, index),
             AccountEvent::AccountOpened { .. }
             | AccountEvent::FundsAdjusted { .. }
             | AccountEvent::OrderPlaced { .. }
@@ -147,6 +158,7 @@ fn figures(scene: &Scene<'_>) {
     } else {
         2
     };
+    funding::held(account);
     law("cents", balance.normalize().scale() <= digits, || {
         format!("{balance}")
     });

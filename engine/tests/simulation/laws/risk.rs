@@ -221,4 +221,7 @@ pub fn compensated(before: &Account, funds: &FundsChange) {
     let holds =
         before.positions.is_empty() && was < Decimal::ZERO && was + funds.total() == Decimal::ZERO;
     law("negative balance", holds, || format!("{was} by {funds:?}"));
+    law("negative balance", before.funds.held.is_zero(), || {
+        format!("{} was still held", before.funds.held)
+    });
 }

@@ -2,15 +2,20 @@
 //! domain itself, so that every history could have happened.
 
 mod dice;
+mod funding;
+mod person;
 mod staff;
 mod wish;
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Duration};
 use daybook_domain::{
-    Account, AccountCommand, AccountEvent, AccountId, ClientEvent, ClientId, Currency, DealId,
-    Decimal, Instrument, Market, PositionId, Quote, Rules, Symbol, Timestamp,
+    Account, AccountCommand, AccountEvent, AccountId, Client, ClientId, Currency, DealId, Decimal,
+    Instrument, Market, PositionId, Quote, Rules, Symbol, Timestamp,
     account::{AccountKind, Bucket, Context, EVENT_VERSION, Order, Position, PositionMode},
     instrument::{InstrumentEvent, seed},
     quote::QuoteSource,
@@ -49,6 +54,10 @@ pub struct Trader {
 pub struct World {
     pub traders: Vec<Trader>,
     pub clients: Vec<ClientId>,
+    /// Each as its events leave it.
+    pub people: BTreeMap<ClientId, Client>,
+    /// Names of the events of clients that have happened.
+    pub personal: BTreeSet<&'static str>,
     dice: Dice,
     market: Market,
     rules: Rules,
@@ -64,12 +73,14 @@ impl World {
             sessions: SessionRule::Always,
             max_quote_age_ms: None,
             orders_max: 8,
-            daily_loss_limit: Some(Decimal::from(6_000)),
+            daily_loss_limit: Some(Decimal::from(5_000)),
             ..Rules::default()
         };
         let mut world = Self {
             traders: Vec::new(),
             clients: Vec::new(),
+            people: BTreeMap::new(),
+            personal: BTreeSet::new(),
             dice: Dice(seed_number),
             market: Market::new(seed().into_iter().map(Arc::new)),
             rules,
@@ -98,8 +109,11 @@ impl World {
             if self.traders.is_empty() || new {
                 return self.register();
             }
-            if self.dice.one_in(60) {
-                return self.touch_client();
+            if self.dice.one_in(8) {
+                let touched = self.touch_client();
+                if !touched.is_empty() {
+                    return touched;
+                }
             }
             if self.dice.one_in(250) {
                 let night = self.night();
@@ -158,16 +172,7 @@ impl World {
 
     fn register(&mut self) -> Vec<Append> {
         let client_id = ClientId(self.id());
-        let registered = ClientEvent::ClientRegistered {
-            email: format!("enc:v1:email-{client_id}"),
-            first_name: "enc:v1:first".into(),
-            last_name: "enc:v1:last".into(),
-            phone: self.dice.one_in(2).then(|| "enc:v1:phone".into()),
-            country: None,
-            at: self.now,
-        };
-        self.clients.push(client_id);
-        let mut appends = vec![client_append(client_id, &registered)];
+        let mut appends = vec![self.sign_up(client_id)];
         use PositionMode::{Hedging, Netting};
         let kinds = [
             (AccountKind::Demo, Hedging, Bucket::Demo, Currency::USD),
@@ -197,29 +202,6 @@ impl World {
             appends.push(append("account", account_id.to_string(), events));
         }
         appends
-    }
-
-    fn touch_client(&mut self) -> Vec<Append> {
-        let client_id = self.clients[self.dice.index(self.clients.len())];
-        let event = if self.dice.one_in(2) {
-            let own = self
-                .traders
-                .iter()
-                .rfind(|trader| trader.client_id == client_id);
-            ClientEvent::DefaultAccountChanged {
-                account_id: own.unwrap().account_id,
-                at: self.now,
-            }
-        } else {
-            ClientEvent::ProfileUpdated {
-                first_name: format!("enc:v1:first-{}", self.dice.below(1_000)),
-                last_name: "enc:v1:last".into(),
-                phone: None,
-                country: Some("enc:v1:country".into()),
-                at: self.now,
-            }
-        };
-        vec![client_append(client_id, &event)]
     }
 
     /// A day goes by, and with it a rollover of every account.
@@ -281,6 +263,7 @@ impl World {
         if commands.is_empty() {
             let wish = match self.dice.below(25) {
                 0 => self.staff(trader),
+                1 | 2 => self.funding_step(trader),
                 _ => None,
             };
             let wish = wish.unwrap_or_else(|| self.wish(&orders, &positions, &quote));
@@ -351,13 +334,4 @@ fn append(aggregate_type: &'static str, aggregate_id: String, events: Vec<NewEve
         aggregate_id,
         events,
     }
-}
-
-fn client_append(client_id: ClientId, event: &ClientEvent) -> Append {
-    let payload = serde_json::to_string(event).unwrap();
-    append(
-        "client",
-        client_id.to_string(),
-        vec![new_event(event.event_type(), payload)],
-    )
 }

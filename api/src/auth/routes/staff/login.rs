@@ -13,13 +13,14 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Allowed, StaffSessionBody, Tried, guarded};
+use super::StaffSessionBody;
 use crate::{
     app::Shared,
     auth::{
         SECRET_PASSWORD, UNIQUE_STAFF_EMAIL,
         act::Beside,
         first::staff_email_hash,
+        guard::Tried,
         password, session,
         staff_act::StaffAct,
         token::Audience,
@@ -64,9 +65,9 @@ pub(crate) async fn login(
     let account = staff_email_hash(store.keys(), &value.email);
     let owner = store.unique_owner(UNIQUE_STAFF_EMAIL, &account).await?;
     let owner = owner.map(StaffId);
-    let sign_in = async |allowed| sign_in(&app, &info, owner, value, allowed).await;
-    let body = guarded(&app, &account, info.address, sign_in).await?;
-    Ok(Json(body))
+    let check = sign_in(&app, &info, owner, value);
+    let attempt = app.sign_ins.attempt(&account, info.address, check);
+    Ok(Json(attempt.await?))
 }
 
 /// Takes as long for an address that nobody of staff has.
@@ -75,12 +76,11 @@ async fn sign_in(
     info: &Arc<RequestInfo>,
     owner: Option<StaffId>,
     shown: StaffLoginBody,
-    allowed: Allowed,
 ) -> Answered<Tried<StaffSessionBody>> {
     let store = &app.handles.store;
     let subject = owner.map_or_else(Uuid::now_v7, |id| id.0);
     let stored = store.secret(subject, SECRET_PASSWORD).await?;
-    let checked = app.passwords.verify(shown.password, stored, allowed);
+    let checked = app.passwords.verify(shown.password, stored);
     let checked = checked.await?;
     let Some(staff_id) = owner.filter(|_| checked.right) else {
         return Ok(wrong(app, info, owner, SignInFailure::Password));

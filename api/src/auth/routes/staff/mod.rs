@@ -5,19 +5,13 @@ pub(crate) mod login;
 pub(crate) mod password;
 pub(crate) mod refresh;
 
-use std::{future::Future, net::IpAddr, sync::Arc, time::Instant};
-
 use daybook_domain::{StaffId, staff::Member};
 use daybook_engine::staff_member;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{
-    app::App,
-    auth::session::Issued,
-    problem::{Answered, Problem},
-};
+use crate::{app::App, auth::session::Issued, problem::Answered};
 
 /// A session of staff.
 #[derive(Serialize, ToSchema)]
@@ -67,42 +61,9 @@ impl StaffSessionBody {
     }
 }
 
-/// What came of looking at credentials.
-enum Tried<T> {
-    Right(T),
-    /// They were wrong; the answer to give.
-    Wrong(Problem),
-}
-
 /// A member of staff, as the book has them at this moment.
 pub(crate) async fn member_of(app: &App, staff_id: StaffId) -> Answered<Member> {
     let store = &app.handles.store;
     let key = store.keys().get(staff_id.0).await?;
     Ok(staff_member(store, staff_id, &key).await?)
 }
-
-/// Runs one attempt to show credentials under the guard of sign-ins; all that staff asks of the
-/// guard stands here. `attempt` is told what to ask once it is its turn to be looked at.
-async fn guarded<T, F: Future<Output = Answered<Tried<T>>>>(
-    app: &App,
-    account: &str,
-    address: IpAddr,
-    attempt: impl FnOnce(Allowed) -> F,
-) -> Answered<T> {
-    let guard = Arc::clone(&app.sign_ins);
-    guard.check(account, address, Instant::now())?;
-    let (again, whose) = (Arc::clone(&guard), account.to_owned());
-    let allowed = move || again.check(&whose, address, Instant::now());
-    match attempt(Box::new(allowed)).await? {
-        Tried::Right(value) => {
-            guard.succeeded(account);
-            Ok(value)
-        }
-        Tried::Wrong(problem) => {
-            guard.failed(account, address, Instant::now());
-            Err(problem)
-        }
-    }
-}
-
-type Allowed = Box<dyn FnOnce() -> Answered<()> + Send>;

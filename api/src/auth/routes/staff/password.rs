@@ -6,10 +6,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Tried, guarded, member_of};
+use super::member_of;
 use crate::{
     app::Shared,
-    auth::{SECRET_PASSWORD, act::Beside, first::staff_email_hash, password},
+    auth::{SECRET_PASSWORD, act::Beside, first::staff_email_hash, guard::Tried, password},
     extract::{JsonBody, StaffOf, Support},
     problem::{Answered, Code, FieldError, Problem, ProblemBody},
 };
@@ -49,9 +49,9 @@ pub(crate) async fn change(
         let error = FieldError::new("password", message);
         Problem::fields(Code::WeakPassword, vec![error])
     })?;
-    let prove = async |allowed| {
+    let prove = async {
         let stored = app.handles.store.secret(act.staff_id.0, SECRET_PASSWORD);
-        let checked = app.passwords.verify(value.current, stored.await?, allowed);
+        let checked = app.passwords.verify(value.current, stored.await?);
         Ok(if checked.await?.right {
             Tried::Right(())
         } else {
@@ -59,7 +59,8 @@ pub(crate) async fn change(
         })
     };
     let account = staff_email_hash(app.handles.store.keys(), &member.email);
-    guarded(&app, &account, staff.info.address, prove).await?;
+    let attempt = app.sign_ins.attempt(&account, staff.info.address, prove);
+    attempt.await?;
     let hash = app.passwords.hash(value.password).await?;
     let command = StaffCommand::ChangePassword {
         kept: staff.identity.session_id,

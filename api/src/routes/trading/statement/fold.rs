@@ -32,6 +32,10 @@ pub(super) enum LineKind {
     Bust,
     Reprice,
     Compensation,
+    /// Held for a withdrawal: the balance stays, the general ledger moves.
+    Hold,
+    /// A hold that ended without a payment.
+    Release,
 }
 
 impl LineKind {
@@ -43,6 +47,21 @@ impl LineKind {
             Self::Bust => "bust",
             Self::Reprice => "reprice",
             Self::Compensation => "compensation",
+            Self::Hold => "hold",
+            Self::Release => "release",
+        }
+    }
+
+    /// Whether a client reads it on a statement: it moved the balance, or could have.
+    pub(super) const fn is_shown(self) -> bool {
+        match self {
+            Self::Deposit
+            | Self::Withdrawal
+            | Self::Deal
+            | Self::Bust
+            | Self::Reprice
+            | Self::Compensation => true,
+            Self::Hold | Self::Release => false,
         }
     }
 }
@@ -182,6 +201,18 @@ impl Statement {
                     LineKind::Deposit
                 })
             }),
+            AccountEvent::DepositCompleted { decision, .. } => Some(Line {
+                note: decision.reference.clone(),
+                ..Line::new(LineKind::Deposit)
+            }),
+            AccountEvent::WithdrawalCompleted { decision, .. } => Some(Line {
+                note: decision.reference.clone(),
+                ..Line::new(LineKind::Withdrawal)
+            }),
+            AccountEvent::WithdrawalRequested { .. } => Some(Line::new(LineKind::Hold)),
+            AccountEvent::WithdrawalRejected { .. } | AccountEvent::WithdrawalCancelled { .. } => {
+                Some(Line::new(LineKind::Release))
+            }
             AccountEvent::OrderFilled { .. } => Some(opening(event)),
             AccountEvent::PositionReduced { deal, .. }
             | AccountEvent::PositionClosed { deal, .. } => Some(closing(deal)),
@@ -191,6 +222,11 @@ impl Statement {
             AccountEvent::DealBusted { bust, .. } => Some(self.bust(bust)),
             AccountEvent::DealRepriced { reprice, .. } => Some(self.reprice(reprice)),
             AccountEvent::AccountOpened { .. }
+            | AccountEvent::DepositRequested { .. }
+            | AccountEvent::DepositApproved { .. }
+            | AccountEvent::DepositRejected { .. }
+            | AccountEvent::DepositCancelled { .. }
+            | AccountEvent::WithdrawalApproved { .. }
             | AccountEvent::OrderPlaced { .. }
             | AccountEvent::OrderRejected { .. }
             | AccountEvent::OrderModified { .. }
@@ -321,6 +357,7 @@ impl Sums {
             LineKind::Deposit => self.deposits += line.amount,
             LineKind::Withdrawal => self.withdrawals -= line.amount,
             LineKind::Compensation => self.compensated += line.amount,
+            LineKind::Hold | LineKind::Release => {}
             LineKind::Deal | LineKind::Bust | LineKind::Reprice => {
                 self.realised += line.realised;
                 self.commission += line.commission;

@@ -104,11 +104,13 @@ fn title(line: &Line) -> String {
     )
 }
 
-const fn buckets(funds: &Funds) -> [(LedgerAccount, Decimal); 3] {
+/// What the ledger owes the client. What is held is owed beside the bucket that it is a part of.
+fn buckets(funds: &Funds) -> [(LedgerAccount, Decimal); 4] {
     [
-        (LedgerAccount::ClientFundsReal, funds.real),
+        (LedgerAccount::ClientFundsReal, funds.real - funds.held),
         (LedgerAccount::ClientFundsDemo, funds.demo),
         (LedgerAccount::ClientFundsBonus, funds.bonus),
+        (LedgerAccount::WithdrawalsHeld, funds.held),
     ]
 }
 
@@ -118,6 +120,7 @@ const fn name(account: LedgerAccount) -> &'static str {
         LedgerAccount::ClientFundsReal => "liabilities:client_funds_real",
         LedgerAccount::ClientFundsDemo => "liabilities:client_funds_demo",
         LedgerAccount::ClientFundsBonus => "liabilities:client_funds_bonus",
+        LedgerAccount::WithdrawalsHeld => "liabilities:withdrawals_held",
         LedgerAccount::BankClearing => "assets:bank_clearing",
         LedgerAccount::DemoFunding => "assets:demo_funding",
         LedgerAccount::BonusExpense => "expenses:bonus_expense",

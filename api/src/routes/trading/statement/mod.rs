@@ -212,7 +212,7 @@ impl StatementBody {
     fn of(app: &Shared, statement: &Statement) -> Self {
         let money = |amount| number::money(amount, statement.currency);
         let sums = &statement.sums;
-        let entries = statement.lines.iter();
+        let entries = statement.lines.iter().filter(|line| line.kind.is_shown());
         Self {
             account_id: statement.account_id.to_string(),
             number: statement.number,

@@ -1,20 +1,24 @@
-//! Rate limits: a token bucket per caller in its GCRA form, one instant of memory each.
+//! Rate limits: a token bucket per caller in its GCRA form, in memory or shared by all nodes.
 //!
 //! A caller may spend `max` at once and regains them evenly over the window. A refused request
 //! costs nothing, so that a caller who hammers is let in again as soon as one who waits.
 
+mod shared;
+
 use std::{
     hash::Hash,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use daybook_domain::{ClientId, StaffId};
+use daybook_store::{Store, perimeter::network_of};
 
+use self::shared::Shared;
 use crate::{
     bounded::Bounded,
-    config::Limits,
+    config::{LimitStore, Limits},
     problem::{Code, Problem},
 };
 
@@ -31,20 +35,19 @@ pub(crate) enum Caller {
 impl Caller {
     /// One address; of IPv6 the network, since a household is given 2^64 of them.
     pub(crate) fn of_address(address: IpAddr) -> Self {
-        Self::Address(match address.to_canonical() {
-            IpAddr::V4(address) => address.into(),
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        })
+        Self::Address(network_of(address))
     }
 }
 
 /// Which limit a request falls under: exactly one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Class {
-    /// `/auth/*` and `/staff/auth/*`, by address.
+    /// `/auth/*` and whatever else proves who somebody is, by address.
     Auth,
     /// Trading commands, by client.
     Orders,
+    /// What the CRM asks for, by address.
+    Crm,
     /// Everything else that is limited.
     Requests,
     /// Health, documents.
@@ -81,29 +84,42 @@ impl<K: Eq + Hash + Clone> Limit<K> {
 
     /// Spends one request of `caller` at `now`, if there is one.
     pub(crate) fn spend(&self, caller: K, now: Instant) -> Allowance {
-        let burst = self.interval * self.max;
         self.full_at.update(caller, now, |full_at| {
             let debt = full_at.saturating_duration_since(now);
             let after = debt + self.interval;
-            if after > burst {
-                let reset = after - burst;
-                return Allowance {
-                    limit: self.max,
-                    remaining: 0,
-                    reset,
-                    allowed: false,
-                };
+            if after > self.burst() {
+                return self.refused(debt);
             }
             *full_at = now + after;
-            let left = (burst - after).as_nanos() / self.interval.as_nanos().max(1);
-            let remaining = u32::try_from(left).unwrap_or(self.max).min(self.max);
-            Allowance {
-                limit: self.max,
-                remaining,
-                reset: after,
-                allowed: true,
-            }
+            self.passed(after)
         })
+    }
+
+    /// How long it takes to regain all.
+    fn burst(&self) -> Duration {
+        self.interval * self.max
+    }
+
+    /// A request that passes, and after which it takes `debt` to regain all.
+    fn passed(&self, debt: Duration) -> Allowance {
+        let left = self.burst().saturating_sub(debt);
+        let left = left.as_nanos() / self.interval.as_nanos().max(1);
+        Allowance {
+            limit: self.max,
+            remaining: u32::try_from(left).unwrap_or(self.max).min(self.max),
+            reset: debt,
+            allowed: true,
+        }
+    }
+
+    /// A request that does not, while it takes `debt` to regain all.
+    fn refused(&self, debt: Duration) -> Allowance {
+        Allowance {
+            limit: self.max,
+            remaining: 0,
+            reset: (debt + self.interval).saturating_sub(self.burst()),
+            allowed: false,
+        }
     }
 }
 
@@ -112,10 +128,23 @@ pub(crate) struct RateLimits {
     requests: Option<Limit<Caller>>,
     auth: Option<Limit<Caller>>,
     orders: Option<Limit<Caller>>,
+    crm: Option<Limit<Caller>>,
+    shared: Option<Shared>,
 }
 
 impl RateLimits {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, store: &Store) -> Self {
+        let shared = match limits.store {
+            LimitStore::Memory => None,
+            LimitStore::Postgres => Some(Shared::new(store)),
+        };
+        Self {
+            shared,
+            ..Self::in_memory(limits)
+        }
+    }
+
+    fn in_memory(limits: &Limits) -> Self {
         let limit = |max: Option<u32>, window| {
             max.filter(|max| *max > 0)
                 .map(|max| Limit::new(max, window))
@@ -124,18 +153,27 @@ impl RateLimits {
             requests: limit(limits.requests_max, limits.window),
             auth: limit(limits.auth_max, limits.window),
             orders: limit(limits.orders_max, Duration::from_secs(1)),
+            crm: limit(limits.crm_max, limits.window),
+            shared: None,
         }
     }
 
-    /// Spends one request; none where its class is not limited.
-    pub(crate) fn spend(&self, class: Class, caller: Caller, now: Instant) -> Option<Allowance> {
+    /// Spends one request; none where its class is not limited. While the shared store is away
+    /// this node counts for itself.
+    pub(crate) async fn spend(&self, class: Class, caller: Caller) -> Option<Allowance> {
         let limit = match class {
             Class::Auth => self.auth.as_ref(),
             Class::Orders => self.orders.as_ref(),
+            Class::Crm => self.crm.as_ref(),
             Class::Requests => self.requests.as_ref(),
             Class::Free => None,
-        };
-        limit.map(|limit| limit.spend(caller, now))
+        }?;
+        if let Some(shared) = &self.shared
+            && let Some(allowance) = shared.spend(class, caller, limit).await
+        {
+            return Some(allowance);
+        }
+        Some(limit.spend(caller, Instant::now()))
     }
 }
 
@@ -157,7 +195,7 @@ impl Allowance {
 }
 
 /// Rounded up, so that whoever waits that long has waited long enough.
-fn whole_seconds(duration: Duration) -> u64 {
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
@@ -216,22 +254,20 @@ mod tests {
         assert_ne!(caller("203.0.113.9"), caller("203.0.113.8"));
     }
 
-    #[test]
-    fn a_limit_of_zero_or_none_is_off() {
+    #[tokio::test]
+    async fn a_limit_of_zero_or_none_is_off() {
         let limits = Limits {
             requests_max: Some(0),
             auth_max: None,
             ..Limits::default()
         };
-        let limits = RateLimits::new(&limits);
+        let limits = RateLimits::in_memory(&limits);
         let caller = Caller::Client(ClientId::default());
         for class in [Class::Requests, Class::Auth, Class::Free] {
-            assert_eq!(limits.spend(class, caller, Instant::now()), None);
+            assert_eq!(limits.spend(class, caller).await, None);
         }
-        assert!(
-            limits
-                .spend(Class::Orders, caller, Instant::now())
-                .is_some()
-        );
+        for class in [Class::Orders, Class::Crm] {
+            assert!(limits.spend(class, caller).await.is_some());
+        }
     }
 }
