@@ -77,9 +77,9 @@ impl Officer {
         http.post("/staff/auth/login", &body).await
     }
 
-    /// Signs in with a code of the step before, so that the one of now is still good.
+    /// Signs in with the code of now; that of the step after it is still good.
     pub async fn sign_in(&self, http: &Http) -> Http {
-        let session = self.log_in(http, Some(&self.code(-1))).await;
+        let session = self.log_in(http, Some(&self.code(0))).await;
         http.bearer(&session.expecting(200).text_at("/accessToken"))
     }
 }

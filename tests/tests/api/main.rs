@@ -35,6 +35,7 @@ mod sessions;
 mod shapes;
 mod sockets;
 mod staff;
+mod staff_roles;
 mod stream;
 mod trailing;
 mod two_factor;
