@@ -65,7 +65,8 @@ pub(crate) struct App {
     pub(crate) live: Live,
     /// By client.
     pub(crate) acknowledged: Bounded<ClientId, Acknowledged>,
-    /// Owners of orders, positions and funding requests acknowledged here, before the read models know them.
+    /// Owners of orders, positions and funding requests acknowledged here, before the read models
+    /// know them.
     pub(crate) owners: Bounded<Uuid, AccountRef>,
     pub(crate) accounts: Bounded<AccountId, AccountRef>,
     /// Filled by the command path alone, thus on the leader alone, where every change passes too.

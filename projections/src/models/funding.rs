@@ -1,5 +1,5 @@
-//! Deposits and withdrawals, from their asking to their end. Method and destination are copied as the
-//! ciphertext they are in the book.
+//! Deposits and withdrawals, from their asking to their end. Method and destination are copied as
+//! the ciphertext they are in the book.
 
 use std::collections::{HashMap, HashSet};
 

@@ -11,6 +11,7 @@ mod corrections;
 mod corrections_netting;
 mod daily_loss;
 mod funding;
+mod funding_rules;
 mod funds;
 mod groups;
 mod hedged_margin;
