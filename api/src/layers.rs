@@ -245,9 +245,10 @@ fn write_headers(headers: &mut HeaderMap, request_id: &str, path: &str, behind_t
         .or_insert(HeaderValue::from_static(if path.starts_with("/docs") {
             // Swagger UI styles itself inline; everything else it needs is vendored.
             "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+         object-src 'none'; base-uri 'none'; \
          frame-ancestors 'none'"
         } else {
-            "default-src 'none'; frame-ancestors 'none'"
+            "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
         }));
     if behind_tls {
         headers.insert(

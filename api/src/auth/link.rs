@@ -27,3 +27,25 @@ fn refused(error: LinkError) -> Problem {
         LinkError::Invalid | LinkError::Expired => Problem::new(Code::InvalidToken),
     }
 }
+
+/// Whoever was erased has no links any more; everything else that fails, the database for example,
+/// says nothing about the link.
+pub(crate) fn of_nobody(problem: Problem) -> Problem {
+    if matches!(problem.code(), Code::Unauthenticated | Code::NotFound) {
+        Problem::new(Code::InvalidToken)
+    } else {
+        problem
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_away_makes_no_link_invalid() {
+        let of = |code| of_nobody(Problem::new(code)).code();
+        assert_eq!(of(Code::Unauthenticated), Code::InvalidToken);
+        assert_eq!(of(Code::Unavailable), Code::Unavailable);
+    }
+}

@@ -335,3 +335,23 @@ async fn bytes_that_are_hardly_http() {
     http.get("/market/symbols").await.expecting(200);
     untouched(&world);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_leave_no_base_and_no_objects() {
+    let world = World::start().await;
+    for path in ["/health/live", "/docs/"] {
+        let answer = world.app.http.get(path).await;
+        let policy = answer.header("content-security-policy");
+        let policy = policy.expect("a policy").to_owned();
+        assert!(policy.contains("base-uri 'none'"), "{path}: {policy}");
+        assert!(
+            policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
+        let no_objects = ["default-src 'none'", "object-src 'none'"];
+        assert!(
+            no_objects.iter().any(|rule| policy.contains(rule)),
+            "{path}: {policy}"
+        );
+    }
+}

@@ -128,6 +128,9 @@ async fn a_refresh_token_signs_out_too_and_nobody_signs_out_quietly() {
     let body = json!({ "refreshToken": token });
     http.post("/auth/logout", &body).await.expecting(204);
     refresh(http, &token).await.any_problem(401);
+    let head = world.book.head().await;
+    http.post("/auth/logout", &body).await.expecting(204);
+    assert_eq!(world.book.head().await, head, "it ends once");
     http.post("/auth/logout", &json!({})).await.expecting(204);
     let nonsense = json!({ "refreshToken": "nonsense" });
     http.post("/auth/logout", &nonsense).await.expecting(204);

@@ -44,10 +44,9 @@ pub(crate) async fn verify(
     JsonBody { value, .. }: JsonBody<TokenBody>,
 ) -> Answered<StatusCode> {
     let read = link::verify_email(&app, &value.token)?;
-    let invalid = |_| Problem::new(Code::InvalidToken);
     let act = Act::of(&app, &info, read.client_id)
         .await
-        .map_err(invalid)?;
+        .map_err(link::of_nobody)?;
     let client = act.state().await?;
     let profile = client.profile.as_ref();
     let same = profile.is_some_and(|known| read.is_of(&known.email));
@@ -72,7 +71,7 @@ pub(crate) async fn resend(
 ) -> Answered<StatusCode> {
     app.engine()?;
     let command = ClientCommand::RequestVerification;
-    behind_the_answer(app, info, value.email, "resend_verification", command);
+    behind_the_answer(app, info, &value.email, "resend_verification", command).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -90,26 +89,24 @@ pub(crate) async fn forgot(
 ) -> Answered<StatusCode> {
     app.engine()?;
     let command = ClientCommand::RequestPasswordReset;
-    behind_the_answer(app, info, value.email, "forgot_password", command);
+    behind_the_answer(app, info, &value.email, "forgot_password", command).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Does it where nobody can measure how long it takes.
-fn behind_the_answer(
+/// Looks for the address, which takes as long for any, and does the rest where nobody can measure
+/// how long it takes.
+async fn behind_the_answer(
     app: Shared,
     info: Arc<RequestInfo>,
-    email: String,
+    email: &str,
     reason: &'static str,
     command: ClientCommand,
-) {
+) -> Answered<()> {
+    let Some(client_id) = client_of(&app, email).await? else {
+        return Ok(());
+    };
     tokio::spawn(async move {
-        let asked = async {
-            let Some(client_id) = client_of(&app, &email).await? else {
-                return Ok(());
-            };
-            ask(&app, &info, client_id, reason, command).await
-        };
-        if let Err(problem) = asked.await {
+        if let Err(problem) = ask(&app, &info, client_id, reason, command).await {
             tracing::warn!(
                 reason,
                 code = problem.code().entry().code,
@@ -117,6 +114,7 @@ fn behind_the_answer(
             );
         }
     });
+    Ok(())
 }
 
 async fn ask(

@@ -239,8 +239,12 @@ pub(crate) async fn logout(
         if by_cookie {
             browser::check(&headers, &app.handles.config, session_id)?;
         }
-        let act = Act::of(&app, &info, client_id).await?;
-        end_session(&act, session_id, RevokeReason::SignedOut).await?;
+        // One that has ended already is no news to the book.
+        let live = app.handles.store.sessions_of(client_id.0, Utc::now());
+        if live.await?.iter().any(|row| row.session_id == session_id.0) {
+            let act = Act::of(&app, &info, client_id).await?;
+            end_session(&act, session_id, RevokeReason::SignedOut).await?;
+        }
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
     if cookie.is_some() {

@@ -56,8 +56,8 @@ pub(crate) async fn reset(
     JsonBody { value, .. }: JsonBody<ResetBody>,
 ) -> Answered<StatusCode> {
     let PasswordReset { client_id, number } = link::reset_password(&app, &value.token)?;
-    let invalid = |_| Problem::new(Code::InvalidToken);
-    let act = Act::of(&app, &info, client_id).await.map_err(invalid)?;
+    let act = Act::of(&app, &info, client_id).await;
+    let act = act.map_err(link::of_nobody)?;
     let client = act.state().await?;
     if !client.security.reset_open || client.security.resets != number {
         // Before a password is hashed for a link that is spent.
