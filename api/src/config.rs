@@ -16,6 +16,10 @@ pub struct ApiConfig {
     pub access_secret: SecretString,
     /// `JWT_ACCESS_SECRET_PREVIOUS`: still verifies during a rotation.
     pub access_secret_previous: Option<SecretString>,
+    /// `CRM_SERVICE_TOKEN`: the CRM's bearer token; none: nobody is the CRM.
+    pub crm_token: Option<SecretString>,
+    /// `CRM_SERVICE_TOKEN_PREVIOUS`: still valid during a rotation.
+    pub crm_token_previous: Option<SecretString>,
     /// How long an access token lives.
     pub access_ttl: Duration,
     /// This node's address as leadership advertises it: a node that finds itself named as the
@@ -42,7 +46,7 @@ pub struct ApiConfig {
 /// Rate limits; none switches one off.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// `RATE_LIMIT_WINDOW_MS`: the window of `requests_max` and `auth_max`.
+    /// `RATE_LIMIT_WINDOW_MS`: the window of all but `orders_max`.
     pub window: Duration,
     /// `RATE_LIMIT_MAX`: requests per window and user, else address.
     pub requests_max: Option<u32>,
@@ -50,6 +54,8 @@ pub struct Limits {
     pub auth_max: Option<u32>,
     /// `RATE_LIMIT_ORDERS_MAX`: trading commands per second and user.
     pub orders_max: Option<u32>,
+    /// `RATE_LIMIT_CRM_MAX`: requests to `/crm/*` per window and address.
+    pub crm_max: Option<u32>,
     /// `LOGIN_BLOCK_AFTER`: failed sign-ins within `login_block` that block an account or address.
     pub login_block_after: Option<u32>,
     /// `LOGIN_BLOCK_SEC`: for how long, and within what time failures count.
@@ -63,6 +69,7 @@ impl Default for Limits {
             requests_max: Some(100),
             auth_max: Some(10),
             orders_max: Some(10),
+            crm_max: Some(100),
             login_block_after: Some(5),
             login_block: Duration::from_secs(900),
         }
@@ -76,6 +83,8 @@ impl ApiConfig {
         Self {
             access_secret,
             access_secret_previous: None,
+            crm_token: None,
+            crm_token_previous: None,
             access_ttl: Duration::from_secs(900),
             advertise: String::new(),
             behind_tls: false,

@@ -112,7 +112,7 @@ async fn limit(State(app): State<Shared>, request: Request, next: Next) -> Respo
             (Ok(identity), Class::Orders | Class::Requests | Class::Free) => {
                 Caller::Client(identity.client_id)
             }
-            (Ok(_), Class::Auth) | (Err(_), _) => Caller::of_address(info.address),
+            (Ok(_), Class::Auth | Class::Crm) | (Err(_), _) => Caller::of_address(info.address),
         };
         app.rate_limits.spend(class, caller, Instant::now())
     });
@@ -135,6 +135,8 @@ fn class_of(method: &Method, path: &str) -> Class {
         Class::Free
     } else if under("/auth/") {
         Class::Auth
+    } else if under("/crm/") {
+        Class::Crm
     } else if under("/trading/") && method != Method::GET && method != Method::HEAD {
         Class::Orders
     } else {
@@ -285,6 +287,8 @@ mod tests {
             (Method::POST, "/api/v1/trading/order", Class::Orders),
             (Method::DELETE, "/trading/order/1", Class::Orders),
             (Method::GET, "/trading/orders", Class::Requests),
+            (Method::POST, "/api/v1/crm/webhooks/replay", Class::Crm),
+            (Method::GET, "/crm/events", Class::Crm),
             (Method::GET, "/stream", Class::Requests),
             (Method::GET, "/nowhere", Class::Requests),
             (Method::GET, "/health/ready", Class::Free),

@@ -44,6 +44,8 @@ pub(crate) enum Class {
     Auth,
     /// Trading commands, by client.
     Orders,
+    /// `/crm/*`, by address.
+    Crm,
     /// Everything else that is limited.
     Requests,
     /// Health, documents.
@@ -111,6 +113,7 @@ pub(crate) struct RateLimits {
     requests: Option<Limit<Caller>>,
     auth: Option<Limit<Caller>>,
     orders: Option<Limit<Caller>>,
+    crm: Option<Limit<Caller>>,
 }
 
 impl RateLimits {
@@ -123,6 +126,7 @@ impl RateLimits {
             requests: limit(limits.requests_max, limits.window),
             auth: limit(limits.auth_max, limits.window),
             orders: limit(limits.orders_max, Duration::from_secs(1)),
+            crm: limit(limits.crm_max, limits.window),
         }
     }
 
@@ -131,6 +135,7 @@ impl RateLimits {
         let limit = match class {
             Class::Auth => self.auth.as_ref(),
             Class::Orders => self.orders.as_ref(),
+            Class::Crm => self.crm.as_ref(),
             Class::Requests => self.requests.as_ref(),
             Class::Free => None,
         };

@@ -12,13 +12,14 @@ use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, sync::Arc};
 
 use daybook_domain::{
     Account, AccountCommand, AccountEvent, AccountId, Client, ClientCommand, ClientEvent, ClientId,
-    Currency, DealId, Decimal, Instrument, Market, OrderId, PositionId, Quote, Rules, Symbol,
-    Timestamp,
+    Currency, DealId, Decimal, Endpoint, EndpointCommand, EndpointEvent, Instrument, Market,
+    OrderId, PositionId, Quote, Rules, Symbol, Timestamp,
     account::{
         AccountKind, Bucket, Change, Context, Controls, Limits, OrderChanges, OrderType,
         PositionMode, Ticket, TimeInForce,
     },
     client::Registration,
+    endpoint::{SetAside, Settings, Vocabulary},
     instrument::{self, InstrumentEvent},
     quote::{QuoteSource, Side},
 };
@@ -123,15 +124,39 @@ fn meaning_of_instrument(event: &InstrumentEvent) -> &'static str {
 
 const INSTRUMENT_EVENTS: usize = 2;
 
+fn meaning_of_endpoint(event: &EndpointEvent) -> &'static str {
+    match event {
+        EndpointEvent::EndpointCreated { .. } => "Events after this one are told there.",
+        EndpointEvent::EndpointChanged { .. } => {
+            "These are the settings for events after this one; `secret` and `previous_secret` are \
+             ciphertext."
+        }
+        EndpointEvent::EndpointDisabled { .. } => {
+            "Nothing is sent from now on; what happens waits."
+        }
+        EndpointEvent::EndpointEnabled { .. } => "What waits is sent.",
+        EndpointEvent::DeliveryResent { .. } => "One delivery is sent once more, beside its queue.",
+        EndpointEvent::DeliverySetAside { .. } => {
+            "One delivery was taken out of its queue: `parked` to be sent later, or `skipped`."
+        }
+        EndpointEvent::DeliveriesReplayed { .. } => {
+            "Everything from a position of the book on, up to this event, is sent once more."
+        }
+    }
+}
+
+const ENDPOINT_EVENTS: usize = 7;
+
 #[test]
 fn the_catalogue_of_events_is_the_one_in_the_documentation() {
     let mut catalogue = Catalogue::new();
     account_events(&mut catalogue);
     client_events(&mut catalogue);
     instrument_events(&mut catalogue);
+    endpoint_events(&mut catalogue);
     assert_eq!(
         catalogue.len(),
-        ACCOUNT_EVENTS + CLIENT_EVENTS + INSTRUMENT_EVENTS,
+        ACCOUNT_EVENTS + CLIENT_EVENTS + INSTRUMENT_EVENTS + ENDPOINT_EVENTS,
         "a type of event has no example: {:?}",
         catalogue.keys()
     );
@@ -159,11 +184,11 @@ fn page(catalogue: &Catalogue) -> String {
          `reason`, `correlation_id`, `causation_id`, `command`, and, sealed, `ip` and \
          `user_agent`.\n",
     );
-    for stream in ["account", "client", "instrument"] {
-        let name = if stream == "instrument" {
-            "symbol"
-        } else {
-            "id"
+    for stream in ["account", "client", "instrument", "endpoint"] {
+        let name = match stream {
+            "instrument" => "symbol",
+            "endpoint" => "name",
+            _ => "id",
         };
         writeln!(page, "\n## Stream `{stream}-{{{name}}}`").unwrap();
         for (event_type, entry) in catalogue.iter().filter(|(_, entry)| entry.stream == stream) {
@@ -256,6 +281,49 @@ fn instrument_events(catalogue: &mut Catalogue) {
             example: serde_json::to_value(&event).unwrap(),
         };
         catalogue.insert(event.event_type(), entry);
+    }
+}
+
+fn endpoint_events(catalogue: &mut Catalogue) {
+    let commands = [
+        EndpointCommand::Create(Settings {
+            url: Some("https://crm.example.com/api/webhooks/site".to_owned()),
+            vocabulary: Vocabulary::Site,
+            events: vec!["balance.updated".to_owned(), "user.created".to_owned()],
+            secret: Some("enc:v1:…".to_owned()),
+            previous_secret: None,
+        }),
+        EndpointCommand::Change {
+            url: None,
+            vocabulary: None,
+            events: None,
+            secret: Some("enc:v1:… another".to_owned()),
+            forget_previous: false,
+        },
+        EndpointCommand::Resend { delivery_id: id(1) },
+        EndpointCommand::SetAside {
+            delivery_id: id(2),
+            manner: SetAside::Parked,
+            reason: "the CRM knows of it".to_owned(),
+        },
+        EndpointCommand::Replay { from_position: 42 },
+        EndpointCommand::Disable {
+            reason: "the receiver answered 410".to_owned(),
+        },
+        EndpointCommand::Enable,
+    ];
+    let mut endpoint = Endpoint::default();
+    for command in &commands {
+        for event in endpoint.decide(command, "cli", at(0)).unwrap() {
+            endpoint.evolve(&event);
+            let entry = Entry {
+                stream: "endpoint",
+                meaning: meaning_of_endpoint(&event),
+                personal: &[],
+                example: serde_json::to_value(&event).unwrap(),
+            };
+            catalogue.insert(event.event_type(), entry);
+        }
     }
 }
 

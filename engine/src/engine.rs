@@ -17,6 +17,7 @@ use crate::{
     clock::{Clock, SystemClock},
     config::EngineConfig,
     deals,
+    endpoints::Endpoints,
     error::EngineError,
     instruments::{InstrumentChanged, Instruments},
     load::load_account,
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     shards: Vec<Outlets>,
     people: People,
     instruments: Instruments,
+    endpoints: Endpoints,
     shared: Arc<Shared>,
     failure: watch::Receiver<Option<String>>,
     sweeper: AbortHandle,
@@ -116,6 +118,7 @@ impl Engine {
         let store = shared.store.clone();
         let inner = Arc::new(Inner {
             people: People::new(shared.clone()),
+            endpoints: Endpoints::new(shared.clone()),
             shards,
             instruments,
             shared,
@@ -133,6 +136,10 @@ impl Engine {
 
     pub(crate) fn store(&self) -> &Store {
         &self.inner.shared.store
+    }
+
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.inner.endpoints
     }
 
     /// Takes in a quote: every one, in order; waits while a shard is behind.

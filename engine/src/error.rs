@@ -1,6 +1,8 @@
 //! What the engine answers when it does not answer.
 
-use daybook_domain::{AccountRejection, ClientRejection, instrument::InstrumentRejection};
+use daybook_domain::{
+    AccountRejection, ClientRejection, EndpointRejection, instrument::InstrumentRejection,
+};
 use daybook_store::{AppendError, StoreError};
 
 /// A request got no answer of its own. Nothing of it is in the book.
@@ -36,6 +38,9 @@ pub enum EngineError {
     /// An instrument's terms cannot be what is asked.
     #[error("changing the instrument refused")]
     InstrumentRefused(#[source] InstrumentRejection),
+    /// An endpoint's stream refuses.
+    #[error("changing the endpoint refused")]
+    EndpointRefused(#[source] EndpointRejection),
     /// The book contradicts itself, or the database refused what we decided.
     #[error("the book is corrupt: {0}")]
     Corrupt(String),

@@ -17,13 +17,12 @@ pub(crate) const LOADS_MAX: usize = 32;
 pub(crate) const ACCOUNT: &str = "account";
 pub(crate) const CLIENT: &str = "client";
 pub(crate) const INSTRUMENT: &str = "instrument";
+pub(crate) const ENDPOINT: &str = "endpoint";
 
 /// Shape of the events this build writes.
 pub(crate) const EVENT_VERSION: &str = "1.0";
 
-/// Shape of `Account` as snapshots keep it. Raise it with any change of the state's fields or of
-/// what `evolve` makes of an event: older snapshots are then passed over.
-pub const STATE_VERSION: i32 = 2;
+pub use daybook_domain::account::STATE_VERSION;
 
 pub(crate) struct Shared {
     pub store: Store,

@@ -139,19 +139,25 @@ impl Keyring {
     /// # Errors
     /// [`StoreError::Key`] when there is none or it was destroyed; [`StoreError::Database`].
     pub async fn get(&self, subject: Uuid) -> Result<SubjectKey, StoreError> {
+        let found = self.find(subject).await?;
+        found.ok_or_else(|| StoreError::Key(format!("none for {subject}, or it was erased")))
+    }
+
+    /// The subject's key; none when there never was one, or it was destroyed.
+    ///
+    /// # Errors
+    /// [`StoreError::Key`] when it does not unwrap; [`StoreError::Database`].
+    pub async fn find(&self, subject: Uuid) -> Result<Option<SubjectKey>, StoreError> {
         if let Some(key) = self.cached(subject) {
-            return Ok(key);
+            return Ok(Some(key));
         }
         let sql = "select wrapped from public.subject_keys where subject = $1";
         let row: Option<(Option<Vec<u8>>,)> = sqlx::query_as(sql)
             .bind(subject)
             .fetch_optional(&self.inner.pool)
             .await?;
-        let Some((wrapped,)) = row else {
-            return Err(StoreError::Key(format!("none for {subject}")));
-        };
-        let Some(wrapped) = wrapped else {
-            return Err(StoreError::Key(format!("{subject} was erased")));
+        let Some((Some(wrapped),)) = row else {
+            return Ok(None);
         };
         let plain = decrypt(&self.inner.wrapping, &wrapping_context(subject), &wrapped)
             .ok_or_else(|| StoreError::Key(format!("that of {subject} does not unwrap")))?;
@@ -160,7 +166,7 @@ impl Keyring {
             key: secret(&plain),
         };
         self.remember(key.clone());
-        Ok(key)
+        Ok(Some(key))
     }
 
     /// Forgets a subject's key, so that the next use looks whether it still exists.

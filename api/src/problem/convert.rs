@@ -1,6 +1,6 @@
 //! Which problem each error of the layers below becomes.
 
-use daybook_domain::{AccountRejection, ClientRejection};
+use daybook_domain::{AccountRejection, ClientRejection, EndpointRejection};
 use daybook_engine::EngineError;
 use daybook_projections::ReadError;
 use daybook_relay::RelayError;
@@ -82,6 +82,21 @@ impl From<&ClientRejection> for Problem {
     }
 }
 
+impl From<&EndpointRejection> for Problem {
+    fn from(rejection: &EndpointRejection) -> Self {
+        match rejection {
+            EndpointRejection::AlreadyExists => Self::new(Code::Conflict),
+            EndpointRejection::NotFound => Self::new(Code::NotFound),
+            EndpointRejection::SetByEnvironment(_) => {
+                Self::with_detail(Code::Conflict, rejection.to_string())
+            }
+            EndpointRejection::InvalidField { field, message } => {
+                Self::field(Code::InvalidValue, field, message.clone())
+            }
+        }
+    }
+}
+
 /// Logged whole here; the caller reads the code's meaning.
 fn failed(code: Code, error: &dyn std::error::Error) -> Problem {
     let mut chain = error.to_string();
@@ -108,6 +123,7 @@ impl From<EngineError> for Problem {
             EngineError::InstrumentRefused(rejection) => {
                 Self::with_detail(Code::InvalidTerms, rejection.to_string())
             }
+            EngineError::EndpointRefused(rejection) => Self::from(&rejection),
             EngineError::Corrupt(_) => failed(Code::Internal, &error),
             EngineError::Store(error) => error.into(),
         }

@@ -1,5 +1,6 @@
 //! From variables to the typed configuration.
 
+mod crm;
 mod house;
 mod market;
 mod secret;
@@ -33,6 +34,7 @@ pub fn config(environment: BTreeMap<String, String>) -> Result<Config, ConfigErr
     let engine = engine(&mut read, market.api_key.is_none());
     let (api, advertise) = api(&mut read, listen);
     let secrets = secret::in_use(&mut read, database.url.is_some(), &data_dir);
+    let crm = crm::settings(&mut read);
     later(&mut read);
     log_from(&mut read);
     let config = secrets.map(|secrets| Config {
@@ -45,6 +47,7 @@ pub fn config(environment: BTreeMap<String, String>) -> Result<Config, ConfigErr
         engine,
         api,
         secrets,
+        crm,
         mistyped,
     });
     let config = read.finish(config)?;
@@ -172,6 +175,7 @@ fn limits(read: &mut Reader) -> Limits {
         requests_max: read.limit("RATE_LIMIT_MAX", Some(100)),
         auth_max: read.limit("RATE_LIMIT_AUTH_MAX", Some(10)),
         orders_max: read.limit("RATE_LIMIT_ORDERS_MAX", Some(10)),
+        crm_max: read.limit("RATE_LIMIT_CRM_MAX", Some(100)),
         login_block_after: read.limit("LOGIN_BLOCK_AFTER", Some(5)),
         login_block: Duration::from_secs(read.at_least_one("LOGIN_BLOCK_SEC", 900_u64)),
     }
@@ -189,12 +193,9 @@ fn sockets(read: &mut Reader) -> SocketsConfig {
 
 /// Read and checked today, so that a configuration that is accepted stays acceptable.
 fn later(read: &mut Reader) {
-    for name in ["CRM_BASE_URL", "S3_ENDPOINT"] {
-        let _ = url(read, name, &["http", "https"]);
-    }
+    let _ = url(read, "S3_ENDPOINT", &["http", "https"]);
     let _ = url(read, "SMTP_URL", &["smtp", "smtps"]);
     for name in [
-        "CRM_WEBHOOK_PATH",
         "CRM_API_TOKEN",
         "S3_BUCKET",
         "S3_ACCESS_KEY",
@@ -204,19 +205,13 @@ fn later(read: &mut Reader) {
     ] {
         let _ = read.text(name);
     }
-    let _ = read.choice(
-        "CRM_WEBHOOK_VOCABULARY",
-        &[("crm", ()), ("site", ()), ("both", ())],
-    );
     for name in [
-        "WEBHOOK_ALLOW_PRIVATE",
         "LIVE_REQUIRES_KYC",
         "IMPERSONATION_CAN_WITHDRAW",
         "HONEYPOT_BLOCK",
     ] {
         let _ = read.flag(name, false);
     }
-    let _ = read.limit("RATE_LIMIT_CRM_MAX", Some(100));
 }
 
 fn url(read: &mut Reader, name: &'static str, schemes: &[&str]) -> Option<String> {

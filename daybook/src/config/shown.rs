@@ -89,6 +89,7 @@ fn derived(config: &Config, name: &str) -> Option<String> {
         "DAYBOOK_HOT_ACCOUNTS_MAX" => Some(config.engine.hot_accounts_max.to_string()),
         "DAYBOOK_SNAPSHOT_EVERY" => Some(config.engine.snapshot_every.to_string()),
         "IDEMPOTENCY_TTL_SEC" => Some(config.engine.idempotency_ttl.as_secs().to_string()),
+        "CRM_WEBHOOK_VOCABULARY" => Some(word(&config.crm.vocabulary)),
         "CORS_ORIGINS" if config.api.cors_origins.is_empty() => Some("none".to_owned()),
         "CORS_ORIGINS" => Some(config.api.cors_origins.join(",")),
         _ => None,

@@ -5,6 +5,7 @@ mod kept_candles;
 mod market;
 mod node;
 mod steps;
+mod webhooks;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -30,6 +31,7 @@ use crate::{
 };
 use market::Market;
 use node::Node;
+use webhooks::Webhooks;
 
 /// Runs until asked to stop, or until it must not go on.
 pub async fn run(config: Config) -> anyhow::Result<()> {
@@ -88,7 +90,14 @@ async fn with_book(
     };
     let api = Served::start(listener, daybook_api::router(state));
     let leadership = Leadership::start(store.clone(), config.advertise.clone());
-    let mut node = Node::new(store.clone(), reads, config.engine.clone(), engine, known);
+    let mut node = Node::new(
+        store.clone(),
+        reads,
+        config.engine.clone(),
+        Webhooks::of(config),
+        engine,
+        known,
+    );
 
     let url = local_url(config.listen);
     let mut roles = leadership.role.clone();
@@ -127,6 +136,8 @@ fn api_config(config: &Config) -> ApiConfig {
     let settings = &config.api;
     ApiConfig {
         access_secret_previous: config.secrets.access_previous.clone(),
+        crm_token: Some(config.secrets.crm_token.clone()),
+        crm_token_previous: config.secrets.crm_token_previous.clone(),
         advertise: config.advertise.clone(),
         behind_tls: settings.behind_tls,
         cors_origins: settings.cors_origins.clone(),

@@ -1,12 +1,15 @@
-//! This node's part: standby or leader. The leader runs the engine and the projections.
+//! This node's part: standby or leader. The leader runs the engine, the projections and
+//! the deliveries of webhooks.
 
 use std::{sync::Arc, time::Duration};
 
 use daybook_domain::Instrument;
 use daybook_engine::{Engine, EngineConfig, EngineError};
-use daybook_projections::{Reads, Runners};
+use daybook_projections::{Reads, Runners, crm::Dispatcher};
 use daybook_store::{Role, Store, Writer};
 use tokio::sync::watch;
+
+use super::webhooks::Webhooks;
 
 /// Pause before the engine's start is tried again, while the database is away.
 const RETRY: Duration = Duration::from_secs(1);
@@ -16,9 +19,11 @@ pub struct Node {
     store: Store,
     reads: Reads,
     config: EngineConfig,
+    webhooks: Webhooks,
     engine: watch::Sender<Option<Engine>>,
     instruments: watch::Sender<Vec<Arc<Instrument>>>,
     runners: Option<Runners>,
+    dispatcher: Option<Dispatcher>,
 }
 
 impl Node {
@@ -26,6 +31,7 @@ impl Node {
         store: Store,
         reads: Reads,
         config: EngineConfig,
+        webhooks: Webhooks,
         engine: watch::Sender<Option<Engine>>,
         instruments: watch::Sender<Vec<Arc<Instrument>>>,
     ) -> Self {
@@ -33,9 +39,11 @@ impl Node {
             store,
             reads,
             config,
+            webhooks,
             engine,
             instruments,
             runners: None,
+            dispatcher: None,
         }
     }
 
@@ -50,7 +58,7 @@ impl Node {
                 }
                 Role::Leader { epoch, writer } if self.engine.borrow().is_none() => {
                     tracing::info!(epoch, "leading: this node writes the book");
-                    if let Err(failure) = self.lead(writer).await {
+                    if let Err(failure) = self.lead(epoch, writer).await {
                         return failure;
                     }
                 }
@@ -75,7 +83,7 @@ impl Node {
     }
 
     /// Starts what a leader runs. A database that is away for a moment is waited for.
-    async fn lead(&mut self, writer: Writer) -> anyhow::Result<()> {
+    async fn lead(&mut self, epoch: i64, writer: Writer) -> anyhow::Result<()> {
         let engine = loop {
             let start = Engine::start(self.store.clone(), writer.clone(), self.config.clone());
             match start.await {
@@ -93,18 +101,32 @@ impl Node {
             engine.instrument_changes(),
             self.instruments.clone(),
         ));
+        // Before anybody may do anything that it is to be told.
+        self.webhooks.declare(&engine).await?;
         self.runners = Some(Runners::start(self.store.clone(), &self.reads));
+        let (store, reads) = (self.store.clone(), &self.reads);
+        let dispatcher = self.webhooks.start(store, reads, epoch, engine.clone());
+        self.dispatcher = Some(dispatcher);
         self.engine.send_replace(Some(engine));
         Ok(())
     }
 
-    /// Ends the engine in order, then the projections.
+    /// Ends the deliveries, the engine and the projections, in order.
     pub async fn stop(mut self) {
         // Requests that still arrive are told that this node does not lead.
         let engine = self.engine.send_replace(None);
-        if let Some(engine) = engine {
-            engine.shutdown().await;
-        }
+        let dispatcher = self.dispatcher.take();
+        let deliveries = async {
+            if let Some(dispatcher) = dispatcher {
+                dispatcher.stop().await;
+            }
+        };
+        let engine = async {
+            if let Some(engine) = engine {
+                engine.shutdown().await;
+            }
+        };
+        tokio::join!(deliveries, engine);
         if let Some(runners) = self.runners.take() {
             runners.stop().await;
         }

@@ -262,6 +262,16 @@ impl ClientEvent {
         }
     }
 
+    /// When it was decided.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::ClientRegistered { at, .. }
+            | Self::DefaultAccountChanged { at, .. }
+            | Self::ProfileUpdated { at, .. } => *at,
+        }
+    }
+
     /// Top-level fields of the payload that are personal data.
     #[must_use]
     pub const fn personal_fields(&self) -> &'static [&'static str] {

@@ -1,7 +1,7 @@
 //! What an operator's command line may hand to the writer, and what it is told.
 
 use daybook_domain::{
-    AccountId, DealId, Decimal, Symbol,
+    AccountId, DealId, Decimal, EndpointCommand, EndpointId, Symbol,
     account::{Bucket, Controls},
     instrument::InstrumentChange,
 };
@@ -66,6 +66,15 @@ pub enum OperatorCommand {
         amount: Decimal,
         /// For people.
         notes: Option<String>,
+    },
+    /// Change an endpoint of webhooks, or what becomes of its deliveries.
+    Endpoint {
+        /// Which.
+        endpoint: EndpointId,
+        /// What. Secrets in it are sealed.
+        command: EndpointCommand,
+        /// The wrapped key that they are sealed under, in hexadecimal, of an endpoint that is new.
+        key: Option<String>,
     },
 }
 

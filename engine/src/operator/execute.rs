@@ -2,13 +2,15 @@
 //! stands in the book beside the facts.
 
 use daybook_domain::{
-    AccountCommand, AccountId, DealId, Symbol, account::Decision, instrument::InstrumentChange,
+    AccountCommand, AccountId, DealId, EndpointCommand, EndpointId, Symbol, account::Decision,
+    instrument::InstrumentChange,
 };
-use daybook_store::{IdempotencyRow, OperatorRequest};
+use daybook_store::{IdempotencyRow, NewKey, OperatorRequest};
 
 use super::{OperatorCommand, OperatorOutcome};
 use crate::{
     deals,
+    endpoints::EndpointRequest,
     engine::Engine,
     error::EngineError,
     request::{
@@ -33,6 +35,7 @@ enum Asked {
     Terms(Symbol, Box<InstrumentChange>, Option<String>),
     Correction(CorrectionRequest),
     Account(AccountId, AccountCommand),
+    Endpoint(EndpointId, EndpointCommand, Option<String>),
 }
 
 /// Executes a request; the outcome is JSON text.
@@ -49,7 +52,7 @@ pub(super) async fn execute(
     };
     let reply = match asked(request, command) {
         Asked::Terms(symbol, change, reason) => {
-            let row = row_of(request);
+            let row = row_of(request, &["InstrumentTermsChanged"]);
             let told = engine
                 .change_terms(symbol, *change, reason, origin(request), Some(row))
                 .await;
@@ -61,6 +64,9 @@ pub(super) async fn execute(
                 }
                 told => answer_of_change(told),
             };
+        }
+        Asked::Endpoint(endpoint, command, key) => {
+            return on_endpoint(engine, request, endpoint, command, key).await;
         }
         Asked::Correction(correction) => engine.correct(correction).await?,
         Asked::Account(account_id, command) => {
@@ -87,6 +93,11 @@ fn asked(request: &OperatorRequest, command: OperatorCommand) -> Asked {
             change,
             reason,
         } => Asked::Terms(symbol, change, reason),
+        OperatorCommand::Endpoint {
+            endpoint,
+            command,
+            key,
+        } => Asked::Endpoint(endpoint, command, key),
         OperatorCommand::BustDeal {
             account_id,
             deal_id,
@@ -202,18 +213,59 @@ pub(super) fn with_position(body: String, at: i64) -> String {
     }
 }
 
-/// The row under which a change of terms is found again.
-fn row_of(request: &OperatorRequest) -> IdempotencyRow {
+/// A command to an endpoint of webhooks.
+async fn on_endpoint(
+    engine: &Engine,
+    request: &OperatorRequest,
+    endpoint: EndpointId,
+    command: EndpointCommand,
+    key: Option<String>,
+) -> Result<String, EngineError> {
+    let key = match key.map(hex::decode).transpose() {
+        Ok(wrapped) => wrapped.map(|wrapped| NewKey {
+            subject: endpoint.subject(),
+            wrapped,
+        }),
+        Err(error) => return Ok(super::failed(&format!("not a key: {error}"))),
+    };
+    let asked = EndpointRequest {
+        endpoint,
+        command,
+        key,
+        origin: origin(request),
+    };
+    let kept = request.clone();
+    let answer = Box::new(move |events: &[&'static str]| row_of(&kept, events));
+    match engine.endpoints().execute(asked, Some(answer)).await {
+        Ok(reply) => {
+            let events = reply.events.iter().map(|name| (*name).to_owned()).collect();
+            let position = reply.position;
+            Ok(json(&OperatorOutcome::Done { position, events }))
+        }
+        Err(EngineError::IdempotencyKeyReused) => {
+            let told = stored_answer(engine.store(), &key_of(request)).await?;
+            Ok(with_position(told.body, told.position))
+        }
+        Err(EngineError::EndpointRefused(refusal)) => Ok(json(&OperatorOutcome::Refused {
+            code: refusal.code().to_owned(),
+            detail: refusal.to_string(),
+        })),
+        Err(error) => Err(error),
+    }
+}
+
+/// The row under which what these events did is found again.
+fn row_of(request: &OperatorRequest, events: &[&'static str]) -> IdempotencyRow {
     let key = key_of(request);
     IdempotencyRow {
         scope: key.scope,
         key: key.key,
-        aggregate_id: "instrument".to_owned(),
+        aggregate_id: "operator".to_owned(),
         request_hash: key.request_hash,
         status: 200,
         body: json(&OperatorOutcome::Done {
             position: 0,
-            events: vec!["InstrumentTermsChanged".to_owned()],
+            events: events.iter().map(|name| (*name).to_owned()).collect(),
         }),
         position: 0,
     }

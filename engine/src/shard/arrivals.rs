@@ -181,6 +181,7 @@ fn same(error: &EngineError) -> EngineError {
         | EngineError::ClientRefused(_)
         | EngineError::AccountRefused(_)
         | EngineError::InstrumentRefused(_)
+        | EngineError::EndpointRefused(_)
         | EngineError::Store(_) => EngineError::Unavailable,
     }
 }

@@ -69,11 +69,19 @@ pub fn in_use(read: &mut Reader, external: bool, data_dir: &Path) -> Option<Secr
     let mut take = |name: &str| given.remove(name).map(SecretString::from);
     let access = take("JWT_ACCESS_SECRET")?;
     let access_previous = take("JWT_ACCESS_SECRET_PREVIOUS");
+    let crm_token = take("CRM_SERVICE_TOKEN")?;
+    let crm_token_previous = take("CRM_SERVICE_TOKEN_PREVIOUS");
+    let webhooks = take("SITE_WEBHOOK_SECRET")?;
+    let webhooks_previous = take("SITE_WEBHOOK_SECRET_PREVIOUS");
     match MasterKey::parse(&given["DATA_ENCRYPTION_KEY"]) {
         Ok(master_key) => Some(Secrets {
             access,
             access_previous,
             master_key,
+            crm_token,
+            crm_token_previous,
+            webhooks,
+            webhooks_previous,
         }),
         Err(error) => {
             read.error("DATA_ENCRYPTION_KEY", error.to_string());
