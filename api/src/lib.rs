@@ -7,6 +7,7 @@ mod app;
 mod auth;
 mod bounded;
 pub mod config;
+mod crm;
 mod extract;
 mod layers;
 mod number;
@@ -81,6 +82,11 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(trading::history::list))
         .routes(routes!(trading::history::execution))
         .routes(routes!(trading::statement::statement))
+        .routes(routes!(crm::webhooks::list))
+        .routes(routes!(crm::webhooks::get))
+        .routes(routes!(crm::webhooks::resend))
+        .routes(routes!(crm::webhooks::replay))
+        .routes(routes!(crm::webhooks::events))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
 }

@@ -25,6 +25,7 @@ use utoipa::{
         (name = "me", description = "The client"),
         (name = "market", description = "Instruments, quotes, candles; public"),
         (name = "trading", description = "Accounts, orders, positions, deals"),
+        (name = "crm", description = "The broker's CRM, by its service token"),
         (name = "operations", description = "Health"),
     ),
     modifiers(&Surroundings),
@@ -43,5 +44,13 @@ impl Modify for Surroundings {
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let crm = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "`CRM_SERVICE_TOKEN` itself, or a JWT signed with it (HS256, `exp` required); the \
+                 operator in `X-Crm-Actor`",
+            ))
+            .build();
+        components.add_security_scheme("crm", SecurityScheme::Http(crm));
     }
 }

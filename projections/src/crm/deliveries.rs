@@ -263,12 +263,16 @@ impl Deliveries {
         let query = "select id, endpoint, number, client_id, client_number, position, event, at, \
                  data, before \
              from read.outbox where endpoint = $1 and number > $2 order by number limit $3";
-        let rows: Vec<OutboxRow> = sqlx::query_as(query)
+        let rows = sqlx::query_as(query)
             .bind(endpoint)
             .bind(after)
             .bind(limit)
             .fetch_all(self.0.pool())
-            .await?;
+            .await;
+        let rows: Vec<OutboxRow> = match rows {
+            Err(error) if is_missing(&error) => Vec::new(),
+            rows => rows?,
+        };
         let mut events = Vec::with_capacity(rows.len());
         for row in rows {
             let key = self.key(row.client_id).await?;
@@ -287,14 +291,14 @@ impl Deliveries {
     /// # Errors
     /// [`ReadError`].
     pub async fn endpoints(&self) -> Result<Vec<EndpointStatus>, ReadError> {
-        let there = "select to_regclass('read.webhook_endpoints') is not null";
-        if !sqlx::query_scalar(there).fetch_one(self.0.pool()).await? {
-            return Ok(Vec::new());
-        }
         let query = "select endpoint, url, vocabulary, events, secret, previous_secret, declared, \
                  disabled_reason, disabled_by, created_position, position, number \
              from read.webhook_endpoints order by created_position";
-        let rows: Vec<EndpointRow> = sqlx::query_as(query).fetch_all(self.0.pool()).await?;
+        let rows = sqlx::query_as(query).fetch_all(self.0.pool()).await;
+        let rows: Vec<EndpointRow> = match rows {
+            Err(error) if is_missing(&error) => Vec::new(),
+            rows => rows?,
+        };
         let mut statuses = Vec::with_capacity(rows.len());
         for row in rows {
             statuses.push(self.status(row).await?);
@@ -344,6 +348,14 @@ fn delivery(row: DeliveryRow) -> Result<Delivery, ReadError> {
         tries: row.tries,
         next_at: row.next_at,
     })
+}
+
+/// The outbox's view is not there before the first node has led.
+fn is_missing(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(refusal) = error else {
+        return false;
+    };
+    refusal.code().as_deref() == Some("42P01")
 }
 
 fn unreadable(error: StoreError) -> ReadError {

@@ -28,7 +28,7 @@ pub(super) fn tried(tried: &Try) {
     ];
     metrics::counter!("daybook_webhook_attempts_total", &labels).increment(1);
     let endpoint = tried.endpoint.clone();
-    metrics::histogram!("daybook_webhook_latency_seconds", "endpoint" => endpoint)
+    metrics::histogram!("daybook_webhook_duration_seconds", "endpoint" => endpoint)
         .record(tried.latency);
     let (endpoint, id, event) = (&tried.endpoint, tried.id, &tried.event);
     match &tried.verdict {
