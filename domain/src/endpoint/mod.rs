@@ -4,10 +4,12 @@
 //! Secrets are sealed before they get here: a command, an event and this state hold ciphertext, and
 //! two sealed texts are never equal, even of one secret.
 
+mod event;
 mod id;
 #[cfg(test)]
 mod spec;
 
+pub use event::EndpointEvent;
 pub use id::{EndpointId, EndpointIdError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -53,92 +55,6 @@ pub struct Settings {
     pub secret: Option<String>,
     /// Signs too during a rotation, sealed.
     pub previous_secret: Option<String>,
-}
-
-/// A fact in an endpoint's stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum EndpointEvent {
-    /// Events after this one are told there.
-    EndpointCreated {
-        /// Where to; none: deliveries wait.
-        url: Option<String>,
-        /// Under which names.
-        vocabulary: Vocabulary,
-        /// Names of the webhooks that are sent; empty: all.
-        events: Vec<String>,
-        /// Signs deliveries, sealed; none: the one of the environment does.
-        secret: Option<String>,
-        /// Whether the environment declares it.
-        declared: bool,
-        /// Who.
-        by: String,
-        /// When.
-        at: Timestamp,
-    },
-    /// These are the settings for events after this one.
-    EndpointChanged {
-        /// Where to; none: deliveries wait.
-        url: Option<String>,
-        /// Under which names.
-        vocabulary: Vocabulary,
-        /// Names of the webhooks that are sent; empty: all.
-        events: Vec<String>,
-        /// Signs deliveries, sealed.
-        secret: Option<String>,
-        /// Signs too during a rotation, sealed.
-        previous_secret: Option<String>,
-        /// Who.
-        by: String,
-        /// When.
-        at: Timestamp,
-    },
-    /// Nothing is sent from now on; what happens waits.
-    EndpointDisabled {
-        /// Why.
-        reason: String,
-        /// Who.
-        by: String,
-        /// When.
-        at: Timestamp,
-    },
-    /// What waits is sent.
-    EndpointEnabled {
-        /// Who.
-        by: String,
-        /// When.
-        at: Timestamp,
-    },
-    /// One delivery is sent once more, beside its queue.
-    DeliveryResent {
-        /// Which.
-        delivery_id: Uuid,
-        /// Who.
-        by: String,
-        /// When.
-        at: Timestamp,
-    },
-    /// One delivery was taken out of its queue.
-    DeliverySetAside {
-        /// Which.
-        delivery_id: Uuid,
-        /// What becomes of it.
-        manner: SetAside,
-        /// Why.
-        reason: String,
-        /// Who.
-        by: String,
-        /// When.
-        at: Timestamp,
-    },
-    /// Everything from a position of the book on, up to this event, is sent once more.
-    DeliveriesReplayed {
-        /// The first position.
-        from_position: i64,
-        /// Who.
-        by: String,
-        /// When.
-        at: Timestamp,
-    },
 }
 
 /// A request to an endpoint's stream.
@@ -250,46 +166,54 @@ impl Endpoint {
     /// [`EndpointRejection`] names the broken rule.
     pub fn decide(&self, command: &EndpointCommand, by: &str, at: Timestamp) -> Decided {
         let by = by.to_owned();
-        let known = self.settings.as_ref();
-        let known = known.ok_or(EndpointRejection::NotFound);
+        match (&self.settings, command) {
+            (None, EndpointCommand::Create(asked)) => create(asked.clone(), false, by, at),
+            (None, EndpointCommand::Declare { url, vocabulary }) => {
+                let asked = Settings {
+                    url: url.clone(),
+                    vocabulary: *vocabulary,
+                    ..Settings::default()
+                };
+                create(asked, true, by, at)
+            }
+            (
+                None,
+                EndpointCommand::Change { .. }
+                | EndpointCommand::Disable { .. }
+                | EndpointCommand::Enable
+                | EndpointCommand::Resend { .. }
+                | EndpointCommand::SetAside { .. }
+                | EndpointCommand::Replay { .. },
+            ) => Err(EndpointRejection::NotFound),
+            (Some(known), _) => self.decide_known(known, command, by, at),
+        }
+    }
+
+    fn decide_known(
+        &self,
+        known: &Settings,
+        command: &EndpointCommand,
+        by: String,
+        at: Timestamp,
+    ) -> Decided {
         match command {
-            EndpointCommand::Create(_) if known.is_ok() => Err(EndpointRejection::AlreadyExists),
-            EndpointCommand::Create(asked) => create(asked.clone(), false, by, at),
-            EndpointCommand::Declare { url, vocabulary } => match known {
-                Err(_) => {
-                    let asked = Settings {
-                        url: url.clone(),
-                        vocabulary: *vocabulary,
-                        ..Settings::default()
-                    };
-                    create(asked, true, by, at)
-                }
-                Ok(known) => self.declare(known, url.as_ref(), *vocabulary, by, at),
-            },
-            EndpointCommand::Change { .. } => self.change(known?, command, by, at),
+            EndpointCommand::Create(_) => Err(EndpointRejection::AlreadyExists),
+            EndpointCommand::Declare { url, vocabulary } => {
+                self.declare(known, url.as_ref(), *vocabulary, by, at)
+            }
+            EndpointCommand::Change { .. } => self.change(known, command, by, at),
             EndpointCommand::Disable { reason } => {
-                known?;
                 let reason = reason.clone();
                 let event = EndpointEvent::EndpointDisabled { reason, by, at };
-                Ok(self
-                    .disabled
-                    .is_none()
-                    .then_some(event)
-                    .into_iter()
-                    .collect())
+                let is_new = self.disabled.is_none();
+                Ok(is_new.then_some(event).into_iter().collect())
             }
             EndpointCommand::Enable => {
-                known?;
                 let event = EndpointEvent::EndpointEnabled { by, at };
-                Ok(self
-                    .disabled
-                    .is_some()
-                    .then_some(event)
-                    .into_iter()
-                    .collect())
+                let is_new = self.disabled.is_some();
+                Ok(is_new.then_some(event).into_iter().collect())
             }
             EndpointCommand::Resend { delivery_id } => {
-                known?;
                 let delivery_id = *delivery_id;
                 Ok(vec![EndpointEvent::DeliveryResent {
                     delivery_id,
@@ -301,23 +225,20 @@ impl Endpoint {
                 delivery_id,
                 manner,
                 reason,
-            } => {
-                known?;
-                Ok(vec![EndpointEvent::DeliverySetAside {
-                    delivery_id: *delivery_id,
-                    manner: *manner,
-                    reason: reason.clone(),
-                    by,
-                    at,
-                }])
+            } => Ok(vec![EndpointEvent::DeliverySetAside {
+                delivery_id: *delivery_id,
+                manner: *manner,
+                reason: reason.clone(),
+                by,
+                at,
+            }]),
+            EndpointCommand::Replay { from_position } if *from_position < 1 => {
+                invalid("fromPosition", "must be a position of the book")
             }
             EndpointCommand::Replay { from_position } => {
-                known?;
-                if *from_position < 1 {
-                    return invalid("fromPosition", "must be a position of the book");
-                }
+                let from_position = *from_position;
                 Ok(vec![EndpointEvent::DeliveriesReplayed {
-                    from_position: *from_position,
+                    from_position,
                     by,
                     at,
                 }])
@@ -469,59 +390,4 @@ fn checked(mut asked: Settings) -> Result<Settings, EndpointRejection> {
 fn invalid<T>(field: &'static str, message: &str) -> Result<T, EndpointRejection> {
     let message = message.to_owned();
     Err(EndpointRejection::InvalidField { field, message })
-}
-
-impl EndpointEvent {
-    /// Stable name.
-    #[must_use]
-    pub const fn event_type(&self) -> &'static str {
-        match self {
-            Self::EndpointCreated { .. } => "EndpointCreated",
-            Self::EndpointChanged { .. } => "EndpointChanged",
-            Self::EndpointDisabled { .. } => "EndpointDisabled",
-            Self::EndpointEnabled { .. } => "EndpointEnabled",
-            Self::DeliveryResent { .. } => "DeliveryResent",
-            Self::DeliverySetAside { .. } => "DeliverySetAside",
-            Self::DeliveriesReplayed { .. } => "DeliveriesReplayed",
-        }
-    }
-
-    /// The settings from this event on; none of events that leave them.
-    #[must_use]
-    pub fn settings(&self) -> Option<Settings> {
-        match self {
-            Self::EndpointCreated {
-                url,
-                vocabulary,
-                events,
-                secret,
-                ..
-            } => Some(Settings {
-                url: url.clone(),
-                vocabulary: *vocabulary,
-                events: events.clone(),
-                secret: secret.clone(),
-                previous_secret: None,
-            }),
-            Self::EndpointChanged {
-                url,
-                vocabulary,
-                events,
-                secret,
-                previous_secret,
-                ..
-            } => Some(Settings {
-                url: url.clone(),
-                vocabulary: *vocabulary,
-                events: events.clone(),
-                secret: secret.clone(),
-                previous_secret: previous_secret.clone(),
-            }),
-            Self::EndpointDisabled { .. }
-            | Self::EndpointEnabled { .. }
-            | Self::DeliveryResent { .. }
-            | Self::DeliverySetAside { .. }
-            | Self::DeliveriesReplayed { .. } => None,
-        }
-    }
 }

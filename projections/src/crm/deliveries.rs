@@ -78,7 +78,7 @@ pub struct Delivery {
 }
 
 /// One try.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct AttemptRow {
     /// When.
     pub at: DateTime<Utc>,
@@ -219,23 +219,15 @@ impl Deliveries {
         let key = self.key(row.client_id).await?;
         let tries = "select at, status, latency_ms, answer from public.webhook_attempts \
              where delivery_id = $1 order by attempt";
-        let tries: Vec<(DateTime<Utc>, Option<i16>, i32, Option<String>)> = sqlx::query_as(tries)
+        let mut tries: Vec<AttemptRow> = sqlx::query_as(tries)
             .bind(id)
             .fetch_all(self.0.pool())
             .await?;
-        let tries = tries.into_iter().map(|(at, status, latency_ms, sealed)| {
-            let opened = sealed
-                .zip(key.as_ref())
-                .map(|(sealed, key)| key.open("answer", &sealed));
-            let answer = opened.transpose().map_err(unreadable)?;
-            Ok(AttemptRow {
-                at,
-                status,
-                latency_ms,
-                answer,
-            })
-        });
-        let tries = tries.collect::<Result<_, ReadError>>()?;
+        for tried in &mut tries {
+            let sealed = tried.answer.take().zip(key.as_ref());
+            let opened = sealed.map(|(sealed, key)| key.open("answer", &sealed));
+            tried.answer = opened.transpose().map_err(unreadable)?;
+        }
         Ok(Some((delivery(row)?, tries)))
     }
 

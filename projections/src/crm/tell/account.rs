@@ -2,7 +2,7 @@
 //! after an event, and the order or position that it ends, come from there.
 
 use daybook_domain::{
-    Account, AccountEvent, AccountId, Decimal, Timestamp,
+    Account, AccountEvent, AccountId, Decimal, OrderId, PositionId, Timestamp,
     account::{AccountTerms, Controls, Order, Position, Ticket, event::ClosingDeal},
     rules::TradingState,
 };
@@ -120,12 +120,7 @@ impl Scene<'_> {
                 let fate = placed("working", *at, *at);
                 vec![self.order(Kind::OrderPlaced, *order_id, ticket, fate)]
             }
-            AccountEvent::OrderModified { order_id, at, .. } => {
-                let order = self.account.order(*order_id);
-                let order = order.expect("invariant: a modified order works on");
-                let fate = placed("working", order.placed_at, *at);
-                vec![self.order(Kind::OrderModified, *order_id, &order.ticket, fate)]
-            }
+            AccountEvent::OrderModified { order_id, at, .. } => self.modified(*order_id, *at),
             AccountEvent::OrderCancelled {
                 order_id,
                 reason,
@@ -140,15 +135,7 @@ impl Scene<'_> {
                 reason,
                 at,
                 ..
-            } => {
-                // Refused at its trigger it was placed before; refused at placement, now.
-                let created_at = self.before.order.as_ref().map_or(*at, |o| o.placed_at);
-                let fate = Fate {
-                    reason: Some(reason.clone()),
-                    ..placed("rejected", created_at, *at)
-                };
-                vec![self.order(Kind::OrderCancelled, *order_id, ticket, fate)]
-            }
+            } => vec![self.rejected(*order_id, ticket, reason, *at)],
             AccountEvent::PositionOpened { position_id, .. } => {
                 self.position(Kind::PositionOpened, *position_id)
             }
@@ -288,20 +275,31 @@ impl Scene<'_> {
         told
     }
 
-    fn order(
-        &self,
-        kind: Kind,
-        order_id: daybook_domain::OrderId,
-        ticket: &Ticket,
-        fate: Fate<'_>,
-    ) -> Message {
+    fn order(&self, kind: Kind, order_id: OrderId, ticket: &Ticket, fate: Fate<'_>) -> Message {
         let data = order_data(self.owner(), order_id, ticket, fate, self.instruments);
         Message::new(kind, &data)
     }
 
+    fn modified(&self, order_id: OrderId, at: Timestamp) -> Vec<Message> {
+        let order = self.account.order(order_id);
+        let order = order.expect("invariant: a modified order works on");
+        let fate = placed("working", order.placed_at, at);
+        vec![self.order(Kind::OrderModified, order_id, &order.ticket, fate)]
+    }
+
+    /// Refused at its trigger it was placed before; refused at placement, now.
+    fn rejected(&self, order_id: OrderId, ticket: &Ticket, reason: &str, at: Timestamp) -> Message {
+        let order = self.before.order.as_ref();
+        let fate = Fate {
+            reason: Some(reason.to_owned()),
+            ..placed("rejected", order.map_or(at, |order| order.placed_at), at)
+        };
+        self.order(Kind::OrderCancelled, order_id, ticket, fate)
+    }
+
     fn ended(
         &self,
-        order_id: daybook_domain::OrderId,
+        order_id: OrderId,
         status: &str,
         reason: Option<String>,
         at: Timestamp,
@@ -316,7 +314,7 @@ impl Scene<'_> {
     }
 
     /// Nothing of a position that is gone: a busted opening deal leaves none.
-    fn position(&self, kind: Kind, id: daybook_domain::PositionId) -> Vec<Message> {
+    fn position(&self, kind: Kind, id: PositionId) -> Vec<Message> {
         let position = self.account.position(id);
         let told = position.map(|position| {
             let data = position_data(self.owner(), position, self.instruments);
