@@ -1,8 +1,10 @@
 //! What was sent and what became of it, for the CRM's API and the command line; and the bodies
 //! themselves, for a receiver that would rather ask.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use daybook_domain::ClientId;
+use daybook_domain::{ClientId, FundingId};
 use daybook_store::{Store, StoreError, SubjectKey};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -229,6 +231,38 @@ impl Deliveries {
             tried.answer = opened.transpose().map_err(unreadable)?;
         }
         Ok(Some((delivery(row)?, tries)))
+    }
+
+    /// Which of these completed withdrawals the CRM was told of in vain, and what it answered: an
+    /// HTTP status, or `no answer`.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn refused_payouts(
+        &self,
+        requests: &[FundingId],
+    ) -> Result<HashMap<FundingId, String>, ReadError> {
+        if requests.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let query = "select wanted.id, coalesce(max(last.status::text), 'no answer') \
+             from unnest($1::uuid[]) as wanted (id) \
+             join read.funding f on f.request_id = wanted.id \
+             join public.webhook_deliveries d on d.client_id = f.client_id \
+                 and d.event = 'withdrawal.completed' and d.status = 'parked' \
+             join read.webhook_endpoints e on e.endpoint = d.endpoint and e.declared \
+             join read.outbox o on o.id = d.id \
+                 and o.data::json ->> 'requestId' = wanted.id::text \
+             left join lateral (select status from public.webhook_attempts \
+                 where delivery_id = d.id order by attempt desc limit 1) last on true \
+             group by wanted.id";
+        let ids: Vec<Uuid> = requests.iter().map(|id| id.0).collect();
+        let rows: Vec<(Uuid, String)> = sqlx::query_as(query)
+            .bind(ids)
+            .fetch_all(self.0.pool())
+            .await?;
+        let rows = rows.into_iter();
+        Ok(rows.map(|(id, answer)| (FundingId(id), answer)).collect())
     }
 
     /// How many deliveries of an endpoint a replay from a position sends again.

@@ -5,6 +5,7 @@ mod api;
 mod endpoints;
 mod failing;
 mod killed;
+mod money;
 mod personal;
 mod replaying;
 mod signing;
