@@ -28,6 +28,10 @@ pub struct ApiConfig {
     pub secure_cookies: bool,
     /// `LIVE_REQUIRES_KYC`: live orders and funding need approved documents.
     pub live_requires_kyc: bool,
+    /// `CRM_SERVICE_TOKEN`: the CRM's bearer token; none: nobody is the CRM.
+    pub crm_token: Option<SecretString>,
+    /// `CRM_SERVICE_TOKEN_PREVIOUS`: still valid during a rotation.
+    pub crm_token_previous: Option<SecretString>,
     /// How long an access token lives.
     pub access_ttl: Duration,
     /// This node's address as leadership advertises it: a node that finds itself named as the
@@ -56,7 +60,7 @@ pub struct ApiConfig {
 /// Rate limits; none switches one off.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// `RATE_LIMIT_WINDOW_MS`: the window of `requests_max` and `auth_max`.
+    /// `RATE_LIMIT_WINDOW_MS`: the window of all but `orders_max`.
     pub window: Duration,
     /// `RATE_LIMIT_MAX`: requests per window and user, else address.
     pub requests_max: Option<u32>,
@@ -146,6 +150,8 @@ impl ApiConfig {
             live_requires_kyc: false,
             access_secret,
             access_secret_previous: None,
+            crm_token: None,
+            crm_token_previous: None,
             access_ttl: Duration::from_secs(900),
             advertise: String::new(),
             behind_tls: false,

@@ -168,6 +168,8 @@ fn class_of(method: &Method, path: &str) -> Class {
         Class::Crm
     } else if under("/auth/") || under("/sso/") || under("/staff/auth/") {
         Class::Auth
+    } else if under("/crm/") {
+        Class::Crm
     } else if under("/trading/") && method != Method::GET && method != Method::HEAD {
         Class::Orders
     } else {
@@ -321,6 +323,8 @@ mod tests {
             (Method::POST, "/api/v1/trading/order", Class::Orders),
             (Method::DELETE, "/trading/order/1", Class::Orders),
             (Method::GET, "/trading/orders", Class::Requests),
+            (Method::POST, "/api/v1/crm/webhooks/replay", Class::Crm),
+            (Method::GET, "/crm/events", Class::Crm),
             (Method::GET, "/stream", Class::Requests),
             (Method::GET, "/nowhere", Class::Requests),
             (Method::GET, "/health/ready", Class::Free),

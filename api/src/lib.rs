@@ -7,6 +7,7 @@ mod app;
 mod auth;
 mod bounded;
 pub mod config;
+mod crm;
 mod extract;
 mod layers;
 mod number;
@@ -130,6 +131,11 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(compliance::audit::list))
         .routes(routes!(compliance::clients::erase))
         .routes(routes!(compliance::clients::document))
+        .routes(routes!(crm::webhooks::list))
+        .routes(routes!(crm::webhooks::get))
+        .routes(routes!(crm::webhooks::resend))
+        .routes(routes!(crm::webhooks::replay))
+        .routes(routes!(crm::webhooks::events))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
 }

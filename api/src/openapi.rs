@@ -30,6 +30,7 @@ const PROBLEM: &str = "application/problem+json";
         (name = "funding", description = "Deposits and withdrawals"),
         (name = "staff", description = "People of the broker's: sign-in, corrections of deals"),
         (name = "compliance", description = "The book as it stands, for compliance and admins; each look is noted"),
+        (name = "crm", description = "The broker's CRM, by its service token"),
         (name = "operations", description = "Health"),
     ),
     modifiers(&Surroundings),
@@ -56,6 +57,14 @@ impl Modify for Surroundings {
             ))
             .build();
         components.add_security_scheme("staff", SecurityScheme::Http(staff));
+        let crm = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "`CRM_SERVICE_TOKEN` itself, or a JWT signed with it (HS256, `exp` required); the \
+                 operator in `X-Crm-Actor`",
+            ))
+            .build();
+        components.add_security_scheme("crm", SecurityScheme::Http(crm));
     }
 }
 

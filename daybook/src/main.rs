@@ -7,6 +7,7 @@ mod config;
 mod database;
 mod embedded;
 mod out;
+mod receiver;
 #[cfg(test)]
 mod scratch;
 mod serve;

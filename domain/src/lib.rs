@@ -7,6 +7,7 @@
 pub mod account;
 pub mod client;
 pub mod commission;
+pub mod endpoint;
 pub mod execution;
 mod hashing;
 pub mod id;
@@ -32,6 +33,7 @@ pub type Timestamp = chrono::DateTime<chrono::Utc>;
 
 pub use account::{Account, AccountCommand, AccountEvent, AccountRejection};
 pub use client::{Client, ClientCommand, ClientEvent, ClientRejection};
+pub use endpoint::{Endpoint, EndpointCommand, EndpointEvent, EndpointId, EndpointRejection};
 pub use id::{
     AccountId, ClientId, DealId, DocumentId, FundingId, OrderId, PositionId, SessionId, StaffId,
 };

@@ -7,6 +7,7 @@
 )]
 
 mod client_story;
+mod endpoint_story;
 mod funding_story;
 mod risk_story;
 mod staff_story;
@@ -127,9 +128,14 @@ fn the_catalogue_of_events_is_the_one_in_the_documentation() {
     client_events(&mut catalogue);
     instrument_events(&mut catalogue);
     staff_events(&mut catalogue);
+    endpoint_events(&mut catalogue);
     assert_eq!(
         catalogue.len(),
-        ACCOUNT_EVENTS + client_story::EVENTS + INSTRUMENT_EVENTS + staff_story::EVENTS,
+        ACCOUNT_EVENTS
+            + client_story::EVENTS
+            + INSTRUMENT_EVENTS
+            + staff_story::EVENTS
+            + endpoint_story::EVENTS,
         "a type of event has no example: {:?}",
         catalogue.keys()
     );
@@ -157,11 +163,11 @@ fn page(catalogue: &Catalogue) -> String {
          `reason`, `correlation_id`, `causation_id`, `command`, and, sealed, `ip` and \
          `user_agent`.\n",
     );
-    for stream in ["account", "client", "instrument", "staff"] {
-        let name = if stream == "instrument" {
-            "symbol"
-        } else {
-            "id"
+    for stream in ["account", "client", "instrument", "staff", "endpoint"] {
+        let name = match stream {
+            "instrument" => "symbol",
+            "endpoint" => "name",
+            _ => "id",
         };
         writeln!(page, "\n## Stream `{stream}-{{{name}}}`").unwrap();
         for (event_type, entry) in catalogue.iter().filter(|(_, entry)| entry.stream == stream) {
@@ -244,6 +250,18 @@ fn instrument_events(catalogue: &mut Catalogue) {
         let entry = Entry {
             stream: "instrument",
             meaning: meaning_of_instrument(&event),
+            personal: &[],
+            example: serde_json::to_value(&event).unwrap(),
+        };
+        catalogue.insert(event.event_type(), entry);
+    }
+}
+
+fn endpoint_events(catalogue: &mut Catalogue) {
+    for event in endpoint_story::told(id, at(0)) {
+        let entry = Entry {
+            stream: "endpoint",
+            meaning: endpoint_story::meaning(&event),
             personal: &[],
             example: serde_json::to_value(&event).unwrap(),
         };

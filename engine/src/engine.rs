@@ -17,6 +17,7 @@ use crate::{
     clock::{Clock, SystemClock},
     config::EngineConfig,
     deals,
+    endpoints::Endpoints,
     error::EngineError,
     instruments::{InstrumentChanged, Instruments},
     load::load_account,
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     people: People,
     staff: StaffDesk,
     instruments: Instruments,
+    endpoints: Endpoints,
     shared: Arc<Shared>,
     failure: watch::Receiver<Option<String>>,
     sweeper: AbortHandle,
@@ -119,6 +121,7 @@ impl Engine {
         let inner = Arc::new(Inner {
             people: People::new(shared.clone()),
             staff: StaffDesk::new(shared.clone()),
+            endpoints: Endpoints::new(shared.clone()),
             shards,
             instruments,
             shared,
@@ -144,6 +147,10 @@ impl Engine {
 
     pub(crate) fn staff_desk(&self) -> &StaffDesk {
         &self.inner.staff
+    }
+
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.inner.endpoints
     }
 
     /// Takes in a quote: every one, in order; waits while a shard is behind.

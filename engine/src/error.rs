@@ -1,8 +1,8 @@
 //! What the engine answers when it does not answer.
 
 use daybook_domain::{
-    AccountId, AccountRejection, ClientRejection, StaffRejection, account::Unsettled,
-    instrument::InstrumentRejection,
+    AccountId, AccountRejection, ClientRejection, EndpointRejection, StaffRejection,
+    account::Unsettled, instrument::InstrumentRejection,
 };
 use daybook_store::{AppendError, StoreError};
 
@@ -50,6 +50,9 @@ pub enum EngineError {
     /// An instrument's terms cannot be what is asked.
     #[error("changing the instrument refused")]
     InstrumentRefused(#[source] InstrumentRejection),
+    /// An endpoint's stream refuses.
+    #[error("changing the endpoint refused")]
+    EndpointRefused(#[source] EndpointRejection),
     /// The book contradicts itself, or the database refused what we decided.
     #[error("the book is corrupt: {0}")]
     Corrupt(String),

@@ -9,6 +9,7 @@ pub mod clock;
 mod config;
 mod deals;
 pub mod desk;
+mod endpoints;
 mod engine;
 mod erasure;
 mod error;
@@ -32,6 +33,7 @@ pub mod trigger_book;
 mod trigger_book_tests;
 
 pub use config::EngineConfig;
+pub use endpoints::{EndpointReply, EndpointRequest};
 pub use engine::Engine;
 pub use error::EngineError;
 pub use instruments::InstrumentChanged;

@@ -18,11 +18,12 @@ pub(crate) const ACCOUNT: &str = "account";
 pub(crate) const CLIENT: &str = "client";
 pub(crate) const INSTRUMENT: &str = "instrument";
 pub(crate) const STAFF: &str = "staff";
+pub(crate) const ENDPOINT: &str = "endpoint";
 
 /// The stream that a text names, `account-{uuid}` and its like; none of a type there is not.
 #[must_use]
 pub fn stream_named(text: &str) -> Option<StreamId> {
-    let types = [ACCOUNT, CLIENT, INSTRUMENT, STAFF];
+    let types = [ACCOUNT, CLIENT, INSTRUMENT, STAFF, ENDPOINT];
     types.into_iter().find_map(|aggregate_type| {
         let id = text.strip_prefix(aggregate_type)?.strip_prefix('-')?;
         (!id.is_empty()).then(|| StreamId::new(aggregate_type, id))
@@ -32,9 +33,7 @@ pub fn stream_named(text: &str) -> Option<StreamId> {
 /// Shape of the events this build writes.
 pub(crate) const EVENT_VERSION: &str = "1.0";
 
-/// Shape of `Account` as snapshots keep it. Raise it with any change of the state's fields or of
-/// what `evolve` makes of an event: older snapshots are then passed over.
-pub const STATE_VERSION: i32 = 3;
+pub use daybook_domain::account::STATE_VERSION;
 
 pub(crate) struct Shared {
     pub store: Store,

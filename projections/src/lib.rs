@@ -8,6 +8,7 @@
 pub mod admin;
 mod board;
 mod columns;
+pub mod crm;
 pub mod error;
 mod facts;
 mod generation;

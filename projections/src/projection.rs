@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use sqlx::PgConnection;
 
 use crate::{
+    crm::outbox::Outbox,
     error::ProjectionError,
     models::{
         accounts::Accounts, audit::Audit, clients::Clients, deals::Deals, funding::Funding,
@@ -32,6 +33,8 @@ pub mod names {
     pub const JOURNAL: &str = "journal";
     /// Who did what.
     pub const AUDIT: &str = "audit";
+    /// Webhooks to be sent, personal fields sealed.
+    pub const OUTBOX: &str = "outbox";
 }
 
 /// How far events depend on one another, and so how a rebuild may be spread over workers.
@@ -100,6 +103,7 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
         Arc::new(Funding),
         Arc::new(Journal),
         Arc::new(Audit),
+        Arc::new(Outbox),
     ]
 }
 

@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::{NaiveDate, NaiveDateTime};
 use daybook_domain::{Decimal, Timestamp};
-use reqwest::{Client, RequestBuilder, Response, Url, header};
+use reqwest::{Client, RequestBuilder, Response, Url, header, redirect::Policy};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -173,7 +173,10 @@ impl PlainRest {
     pub(crate) fn new(base: &str) -> Self {
         // One provider for the whole process; whoever comes first installs it.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = Client::builder().timeout(TIMEOUT).user_agent("daybook");
+        let builder = Client::builder()
+            .timeout(TIMEOUT)
+            .user_agent("daybook")
+            .redirect(Policy::none());
         let builder = if is_loopback(base) {
             builder.no_proxy() // A proxy's loopback is not ours.
         } else {

@@ -162,18 +162,41 @@ impl Keyring {
         if let Some(key) = self.cached(subject) {
             return Ok(key);
         }
-        let sql = "select wrapped from public.subject_keys where subject = $1";
-        let row: Option<(Option<Vec<u8>>,)> = sqlx::query_as(sql)
-            .bind(subject)
-            .fetch_optional(&self.inner.pool)
-            .await?;
-        let Some((wrapped,)) = row else {
+        let Some(wrapped) = self.wrapped(subject).await? else {
             return Err(StoreError::Key(format!("none for {subject}")));
         };
         let Some(wrapped) = wrapped else {
             return Err(StoreError::Erased(subject));
         };
-        let plain = decrypt(&self.inner.wrapping, &wrapping_context(subject), &wrapped)
+        self.unwrapped(subject, &wrapped)
+    }
+
+    /// The subject's key; none when there never was one, or it was destroyed.
+    ///
+    /// # Errors
+    /// [`StoreError::Key`] when it does not unwrap; [`StoreError::Database`].
+    pub async fn find(&self, subject: Uuid) -> Result<Option<SubjectKey>, StoreError> {
+        if let Some(key) = self.cached(subject) {
+            return Ok(Some(key));
+        }
+        match self.wrapped(subject).await? {
+            Some(Some(wrapped)) => self.unwrapped(subject, &wrapped).map(Some),
+            Some(None) | None => Ok(None),
+        }
+    }
+
+    /// As it rests: no row when there never was a key, a row of nothing when it was destroyed.
+    async fn wrapped(&self, subject: Uuid) -> Result<Option<Option<Vec<u8>>>, StoreError> {
+        let sql = "select wrapped from public.subject_keys where subject = $1";
+        let row: Option<(Option<Vec<u8>>,)> = sqlx::query_as(sql)
+            .bind(subject)
+            .fetch_optional(&self.inner.pool)
+            .await?;
+        Ok(row.map(|(wrapped,)| wrapped))
+    }
+
+    fn unwrapped(&self, subject: Uuid, wrapped: &[u8]) -> Result<SubjectKey, StoreError> {
+        let plain = decrypt(&self.inner.wrapping, &wrapping_context(subject), wrapped)
             .ok_or_else(|| StoreError::Key(format!("that of {subject} does not unwrap")))?;
         let key = SubjectKey {
             subject,

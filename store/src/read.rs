@@ -1,5 +1,6 @@
 //! Reading the book: by stream, and by position.
 
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 
 use crate::{
@@ -98,6 +99,26 @@ impl Store {
         assert_contiguous(after_position, &events)?;
         self.upcast(&mut events)?;
         Ok(events)
+    }
+
+    /// The first position recorded at or after `since`; one past the head when there is none yet.
+    /// Looks in halves: `recorded_at` never decreases with position.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn first_position_since(&self, since: DateTime<Utc>) -> Result<i64, StoreError> {
+        let sql = "select recorded_at >= $2 from public.events where position = $1";
+        let (mut low, mut high) = (1, self.head().await?.position + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let query = sqlx::query_scalar(sql).bind(middle).bind(since);
+            if query.fetch_one(self.pool()).await? {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        Ok(low)
     }
 
     /// As [`Store::read_all`], exactly as stored, and gaps left to the caller: for verifying.

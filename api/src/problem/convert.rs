@@ -1,7 +1,7 @@
 //! Which problem each error of the layers below becomes.
 
 use daybook_documents::DocumentError;
-use daybook_domain::{AccountRejection, ClientRejection, StaffRejection};
+use daybook_domain::{AccountRejection, ClientRejection, EndpointRejection, StaffRejection};
 use daybook_engine::EngineError;
 use daybook_projections::ReadError;
 use daybook_relay::RelayError;
@@ -116,6 +116,21 @@ impl From<&StaffRejection> for Problem {
     }
 }
 
+impl From<&EndpointRejection> for Problem {
+    fn from(rejection: &EndpointRejection) -> Self {
+        match rejection {
+            EndpointRejection::AlreadyExists => Self::new(Code::Conflict),
+            EndpointRejection::NotFound => Self::new(Code::NotFound),
+            EndpointRejection::SetByEnvironment(_) => {
+                Self::with_detail(Code::Conflict, rejection.to_string())
+            }
+            EndpointRejection::InvalidField { field, message } => {
+                Self::field(Code::InvalidValue, field, message.clone())
+            }
+        }
+    }
+}
+
 /// Logged whole here; the caller reads the code's meaning.
 fn failed(code: Code, error: &dyn std::error::Error) -> Problem {
     let mut chain = error.to_string();
@@ -146,6 +161,7 @@ impl From<EngineError> for Problem {
             EngineError::InstrumentRefused(rejection) => {
                 Self::with_detail(Code::InvalidTerms, rejection.to_string())
             }
+            EngineError::EndpointRefused(rejection) => Self::from(&rejection),
             EngineError::Corrupt(_) => failed(Code::Internal, &error),
             EngineError::Store(error) => error.into(),
         }

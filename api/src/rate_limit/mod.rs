@@ -46,7 +46,7 @@ pub(crate) enum Class {
     Auth,
     /// Trading commands, by client.
     Orders,
-    /// What the CRM asks for, by address.
+    /// `/crm/*`, by address.
     Crm,
     /// Everything else that is limited.
     Requests,

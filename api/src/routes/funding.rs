@@ -8,7 +8,7 @@ use daybook_domain::{
     AccountCommand, AccountId, Currency, FundingId,
     account::{FundingKind, FundingStatus},
 };
-use daybook_projections::{FundingOf, FundingRow, names};
+use daybook_projections::{FundingOf, FundingRow, crm::Deliveries, names};
 use daybook_store::SubjectKey;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -104,6 +104,11 @@ pub(crate) struct FundingItem {
     /// The payment's name elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<String>,
+    /// Of a withdrawal that was paid and that the CRM did not take note of: the HTTP status of its
+    /// refusal, or `no answer`.
+    #[schema(example = "422")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crm_refused: Option<String>,
     #[schema(example = "2026-01-31T09:30:00.000Z")]
     created_at: String,
     #[schema(example = "2026-01-31T09:30:00.000Z")]
@@ -260,7 +265,16 @@ pub(crate) async fn history(
     };
     let page = app.handles.reads.funding(of, page).await?;
     let key = app.handles.store.keys().get(client.client_id().0).await?;
-    let items = page.items.iter().map(|row| FundingItem::of(row, &key));
+    let paid = page.items.iter().filter(|row| row.is_paid_out());
+    let paid: Vec<FundingId> = paid.map(|row| row.request_id).collect();
+    let deliveries = Deliveries::new(app.handles.store.clone());
+    let mut refused = deliveries.refused_payouts(&paid).await?;
+    let items = page.items.iter().map(|row| {
+        Ok(FundingItem {
+            crm_refused: refused.remove(&row.request_id),
+            ..FundingItem::of(row, &key)?
+        })
+    });
     Ok(Json(Items {
         items: items.collect::<Answered<_>>()?,
         next_cursor: page.next_cursor.map(|cursor| cursor.to_string()),
@@ -290,6 +304,7 @@ impl FundingItem {
             destination: open(DESTINATION, &row.destination)?,
             reason: row.reason.clone(),
             reference: row.reference.clone(),
+            crm_refused: None,
             created_at: text::time(row.created_at),
             updated_at: text::time(row.updated_at),
         })

@@ -151,6 +151,17 @@ impl Book {
         Ok(engine)
     }
 
+    /// Since when this process writes.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn epoch(&self) -> anyhow::Result<i64> {
+        match &*self.leadership.role.borrow() {
+            Role::Leader { epoch, .. } => Ok(*epoch),
+            Role::Standby { .. } | Role::Ended => anyhow::bail!("this process does not lead"),
+        }
+    }
+
     /// Gives the lease back.
     pub async fn close(self) {
         self.leadership.resign().await;

@@ -113,6 +113,16 @@ where
     Ok(all.measured(0, start.elapsed()))
 }
 
+/// Latencies that somebody else has measured, over `elapsed`.
+#[must_use]
+pub fn of_latencies(latencies: Vec<Duration>, elapsed: Duration) -> Measured {
+    let samples = Samples {
+        latencies,
+        refused: 0,
+    };
+    samples.measured(0, elapsed)
+}
+
 /// The best of several numbers of callers.
 #[must_use]
 pub fn best(all: &[Measured]) -> Option<Measured> {

@@ -22,6 +22,9 @@ mod report;
 mod soak;
 mod store;
 mod ticks;
+mod webhooks;
+
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
@@ -62,6 +65,15 @@ pub enum Bench {
         #[arg(long, default_value_t = 500_000)]
         events: usize,
     },
+    /// Deliveries of webhooks to a receiver on this machine, and their lag behind the commit.
+    Webhooks {
+        /// Webhooks that wait when deliveries begin.
+        #[arg(long, default_value_t = 40_000, value_parser = backlog)]
+        backlog: usize,
+        /// How long events then come in, 500 a second.
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+    },
     /// Simulated hours on a virtual clock, weekend included: memory must not grow. Exits 1 if it
     /// does.
     Soak {
@@ -69,6 +81,11 @@ pub enum Bench {
         #[arg(long, default_value_t = 24)]
         hours: u32,
     },
+}
+
+fn backlog(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number >= 1_000);
+    number.ok_or_else(|| "a number of at least 1000".to_owned())
 }
 
 /// Runs one benchmark and prints its table, or JSON.
@@ -84,6 +101,10 @@ pub async fn run(args: BenchArgs, json: bool) -> anyhow::Result<()> {
         Bench::Identity => identity::run().await?,
         Bench::Rebuild { events } => rebuild::run(events).await?,
         Bench::Soak { hours } => soak::run(hours).await?,
+        Bench::Webhooks { backlog, seconds } => {
+            let time = Duration::from_secs(seconds);
+            webhooks::run(webhooks::Amount { backlog, time }).await?
+        }
     };
     report.print(json)
 }

@@ -12,8 +12,8 @@ use daybook_domain::{
     account::{FundingKind, FundingStatus, FundingVerdict},
 };
 use daybook_engine::OperatorCommand;
-use daybook_projections::{FundingOf, FundingRow, Page, Reads, names};
-use daybook_store::{Store, StoreError, SubjectKey};
+use daybook_projections::{FundingOf, FundingRow, Page, Reads, crm::Deliveries, names};
+use daybook_store::{Store, SubjectKey};
 use serde::Serialize;
 
 use super::{At, Verdict, operator, print_json, table::Table};
@@ -85,6 +85,9 @@ struct Shown {
     destination: Option<String>,
     reason: Option<String>,
     reference: Option<String>,
+    /// What the CRM answered to a payout that it did not take note of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crm_refused: Option<String>,
     created_at: String,
     updated_at: String,
 }
@@ -130,14 +133,24 @@ async fn list(store: &Store, args: &ListArgs, json: bool) -> anyhow::Result<Verd
         cursor: None,
     };
     let rows = caught_up(store).await?.funding(of, page).await?.items;
+    let paid = rows.iter().filter(|row| row.is_paid_out());
+    let paid: Vec<FundingId> = paid.map(|row| row.request_id).collect();
+    let mut refused = Deliveries::new(store.clone())
+        .refused_payouts(&paid)
+        .await?;
     let mut keys: HashMap<ClientId, Option<SubjectKey>> = HashMap::new();
     let mut shown = Vec::with_capacity(rows.len());
     for row in &rows {
         if let Entry::Vacant(place) = keys.entry(row.client_id) {
-            place.insert(key_of(store, row.client_id).await?);
+            // Who was erased has none any more; what was paid stays on the list.
+            let key = store.keys().find(row.client_id.0).await;
+            place.insert(key.context("reading a client's key")?);
         }
         let key = keys.get(&row.client_id).and_then(Option::as_ref);
-        shown.push(Shown::of(row, key));
+        shown.push(Shown {
+            crm_refused: refused.remove(&row.request_id),
+            ..Shown::of(row, key)
+        });
     }
     if json {
         print_json(&shown)?;
@@ -145,15 +158,6 @@ async fn list(store: &Store, args: &ListArgs, json: bool) -> anyhow::Result<Verd
         table(&shown).print();
     }
     Ok(Verdict::Fine)
-}
-
-/// Who was erased has no key any more; what was paid stays on the list.
-async fn key_of(store: &Store, client: ClientId) -> anyhow::Result<Option<SubjectKey>> {
-    match store.keys().get(client.0).await {
-        Ok(key) => Ok(Some(key)),
-        Err(StoreError::Key(_)) => Ok(None),
-        Err(error) => Err(error).context("reading a client's key"),
-    }
 }
 
 /// The read model, once it knows all that the book holds now.
@@ -183,6 +187,7 @@ impl Shown {
             destination: open("destination", &row.destination),
             reason: row.reason.clone(),
             reference: row.reference.clone(),
+            crm_refused: None,
             created_at: time(row.created_at),
             updated_at: time(row.updated_at),
         }

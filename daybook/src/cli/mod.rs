@@ -21,6 +21,7 @@ mod scenario;
 mod simulate;
 mod staff;
 mod table;
+mod webhooks;
 
 use clap::{Parser, Subcommand};
 
@@ -107,6 +108,9 @@ enum Command {
     /// Clients: their checks, suspension, erasure.
     #[command(subcommand)]
     Clients(clients::Clients),
+    /// Webhooks to the CRM and other receivers.
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
     /// A running server's quotes.
     #[command(subcommand)]
     Quotes(quotes::Quotes),
@@ -122,6 +126,7 @@ enum Command {
         daybook bench engine --resting 1000000\n  \
         daybook bench fanout --seconds 8\n  \
         daybook bench rebuild --events 500000 --json\n  \
+        daybook bench webhooks --backlog 40000 --seconds 20\n  \
         daybook bench soak --hours 72")]
     Bench(BenchArgs),
     /// Print the OpenAPI document.
@@ -145,6 +150,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         | Command::Funding(_)
         | Command::Staff(_)
         | Command::Clients(_)
+        | Command::Webhooks(_)
         | Command::Quotes(_)
         | Command::Scenario(_)
         | Command::Bench(_)
@@ -171,6 +177,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<Verdict> {
             with_database(async |at| instruments::run(what, at, json).await).await
         }
         Command::Deals(what) => with_database(async |at| deals::run(what, at, json).await).await,
+        Command::Webhooks(what) => {
+            with_database(async |at| webhooks::run(what, at, json).await).await
+        }
         Command::Accounts(what) => {
             with_database(async |at| accounts::run(what, at, json).await).await
         }
@@ -301,10 +310,23 @@ mod tests {
             "clients erase 0193c0de-0000-7000-8000-000000000000 --reason asked --yes",
             "simulate feed --listen 127.0.0.1:0 --ticks a.csv b.csv --speed 2.5 --seed 7 --loop \
              --max-gap-ms 100 --control",
+            "webhooks list --status parked --event client.registered --limit 10 --json",
+            "webhooks resend 0193c0de-0000-7000-8000-000000000000",
+            "webhooks replay --from-position 7",
+            "webhooks replay --since 2026-01-01T00:00:00Z --endpoint warehouse",
+            "webhooks park 0193c0de-0000-7000-8000-000000000000 --reason known",
+            "webhooks skip 0193c0de-0000-7000-8000-000000000000 --reason known",
+            "webhooks endpoints list --json",
+            "webhooks endpoints add risk --url https://x.example --events liquidation,margin.call",
+            "webhooks endpoints change risk --rotate-secret",
+            "webhooks endpoints disable risk --reason maintenance",
+            "webhooks endpoints enable risk",
+            "simulate crm --listen 127.0.0.1:0 --secret whsec_c2VjcmV0",
             "quotes watch EURUSD XAUUSD --url http://127.0.0.1:8080 --count 3 --json",
             "scenario run file.json --out report.json",
             "bench store --json",
             "bench soak --hours 24",
+            "bench webhooks --backlog 2000 --seconds 5 --json",
             "openapi",
         ] {
             let words = std::iter::once("daybook").chain(line.split_whitespace());
@@ -338,6 +360,10 @@ mod tests {
             "staff disable ines@broker.example",
             "clients kyc 0193c0de-0000-7000-8000-000000000000 none",
             "clients erase 0193c0de-0000-7000-8000-000000000000 --yes",
+            "webhooks replay",
+            "webhooks replay --from-position 0",
+            "webhooks replay --from-position 1 --since 2026-01-01T00:00:00Z",
+            "webhooks endpoints add RISK --url https://x.example",
         ] {
             let words = std::iter::once("daybook").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "{line}");

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 
 use daybook_api::{Limits, Network, PerimeterConfig, SocketsConfig};
 use daybook_documents::DocumentsConfig;
-use daybook_domain::{Decimal, Rules, Symbol};
+use daybook_domain::{Decimal, Rules, Symbol, endpoint::Vocabulary};
 use daybook_engine::EngineConfig;
 use daybook_mail::{Sender, SmtpUrl};
 use daybook_relay::FilterConfig;
@@ -46,6 +46,8 @@ pub struct Config {
     pub mail: MailSettings,
     /// Secrets in use.
     pub secrets: Secrets,
+    /// The CRM.
+    pub crm: CrmSettings,
     /// Variables that look like ours and are none.
     pub mistyped: Vec<String>,
 }
@@ -196,6 +198,17 @@ pub struct MailSettings {
     pub app_url: String,
 }
 
+/// Where the CRM takes webhooks, and under which names.
+#[derive(Debug)]
+pub struct CrmSettings {
+    /// Address of its webhooks; none: they wait in the outbox.
+    pub url: Option<String>,
+    /// Names.
+    pub vocabulary: Vocabulary,
+    /// Whether webhooks may go to private networks.
+    pub allow_private: bool,
+}
+
 /// The secrets in use. Those of later parts are read, checked and generated, and not kept here.
 pub struct Secrets {
     /// Signs access tokens.
@@ -208,6 +221,14 @@ pub struct Secrets {
     pub refresh_previous: Option<SecretString>,
     /// Wraps data keys.
     pub master_key: MasterKey,
+    /// The CRM's bearer token.
+    pub crm_token: SecretString,
+    /// Still valid during a rotation.
+    pub crm_token_previous: Option<SecretString>,
+    /// Signs webhooks.
+    pub webhooks: SecretString,
+    /// Signs too during a rotation.
+    pub webhooks_previous: Option<SecretString>,
 }
 
 impl std::fmt::Debug for Secrets {

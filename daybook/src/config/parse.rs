@@ -1,5 +1,6 @@
 //! From variables to the typed configuration.
 
+mod crm;
 mod house;
 mod mail;
 mod market;
@@ -38,6 +39,7 @@ pub fn config(environment: BTreeMap<String, String>) -> Result<Config, ConfigErr
     let mail = mail::in_use(&mut read, listen);
     let documents = documents(&mut read, &data_dir);
     let secrets = secret::in_use(&mut read, database.url.is_some(), &data_dir);
+    let crm = crm::settings(&mut read);
     later(&mut read);
     log_from(&mut read);
     let config = secrets.map(|secrets| Config {
@@ -52,6 +54,7 @@ pub fn config(environment: BTreeMap<String, String>) -> Result<Config, ConfigErr
         api,
         mail,
         secrets,
+        crm,
         mistyped,
     });
     let config = read.finish(config)?;
@@ -216,17 +219,8 @@ fn sockets(read: &mut Reader) -> SocketsConfig {
 
 /// Read and checked today, so that a configuration that is accepted stays acceptable.
 fn later(read: &mut Reader) {
-    let _ = url(read, "CRM_BASE_URL", &["http", "https"]);
-    for name in ["CRM_WEBHOOK_PATH", "CRM_API_TOKEN"] {
-        let _ = read.text(name);
-    }
-    let _ = read.choice(
-        "CRM_WEBHOOK_VOCABULARY",
-        &[("crm", ()), ("site", ()), ("both", ())],
-    );
-    for name in ["WEBHOOK_ALLOW_PRIVATE", "IMPERSONATION_CAN_WITHDRAW"] {
-        let _ = read.flag(name, false);
-    }
+    let _ = read.text("CRM_API_TOKEN");
+    let _ = read.flag("IMPERSONATION_CAN_WITHDRAW", false);
 }
 
 fn url(read: &mut Reader, name: &'static str, schemes: &[&str]) -> Option<String> {

@@ -95,6 +95,7 @@ fn derived(config: &Config, name: &str) -> Option<String> {
             LimitStore::Postgres => "postgres".to_owned(),
         }),
         "BLOCKED_USER_AGENTS" => Some(config.api.perimeter.blocked_user_agents.join(",")),
+        "CRM_WEBHOOK_VOCABULARY" => Some(word(&config.crm.vocabulary)),
         "CORS_ORIGINS" if config.api.cors_origins.is_empty() => Some("none".to_owned()),
         "CORS_ORIGINS" => Some(config.api.cors_origins.join(",")),
         _ => None,

@@ -5,6 +5,7 @@ mod kept_candles;
 mod market;
 mod node;
 mod steps;
+mod webhooks;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -32,6 +33,7 @@ use crate::{
 };
 use market::Market;
 use node::{Keeping, Node};
+use webhooks::Webhooks;
 
 /// Runs until asked to stop, or until it must not go on.
 pub async fn run(config: Config) -> anyhow::Result<()> {
@@ -99,6 +101,7 @@ async fn with_book(
         keeper,
         config.engine.clone(),
         outbox_config(config),
+        Webhooks::of(config),
         engine,
         known,
     );
@@ -144,6 +147,8 @@ fn api_config(config: &Config) -> ApiConfig {
         refresh_secret_previous: config.secrets.refresh_previous.clone(),
         secure_cookies: settings.secure_cookies,
         live_requires_kyc: settings.live_requires_kyc,
+        crm_token: Some(config.secrets.crm_token.clone()),
+        crm_token_previous: config.secrets.crm_token_previous.clone(),
         advertise: config.advertise.clone(),
         behind_tls: settings.behind_tls,
         cors_origins: settings.cors_origins.clone(),

@@ -1,5 +1,5 @@
 //! This node's part: standby or leader. The leader runs the engine, the projections and
-//! the outbox of mails.
+//! the outbox of mails and the deliveries of webhooks.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,10 +7,12 @@ use daybook_documents::{Documents, Keeper};
 use daybook_domain::Instrument;
 use daybook_engine::{Engine, EngineConfig, EngineError};
 use daybook_mail::{Outbox, OutboxConfig};
-use daybook_projections::{Reads, Runners};
+use daybook_projections::{Reads, Runners, crm::Dispatcher};
 use daybook_store::{Role, Store, Writer};
 use futures::future::OptionFuture;
 use tokio::{sync::watch, task::JoinHandle};
+
+use super::webhooks::Webhooks;
 
 /// Pause before the engine's start is tried again, while the database is away.
 const RETRY: Duration = Duration::from_secs(1);
@@ -21,9 +23,11 @@ pub struct Node {
     keeping: Keeping,
     config: EngineConfig,
     mail: OutboxConfig,
+    webhooks: Webhooks,
     engine: watch::Sender<Option<Engine>>,
     instruments: watch::Sender<Vec<Arc<Instrument>>>,
     runners: Option<Runners>,
+    dispatcher: Option<Dispatcher>,
     outbox: Option<Outbox>,
     keeper: Option<JoinHandle<()>>,
 }
@@ -42,6 +46,7 @@ impl Node {
         keeping: Keeping,
         config: EngineConfig,
         mail: OutboxConfig,
+        webhooks: Webhooks,
         engine: watch::Sender<Option<Engine>>,
         instruments: watch::Sender<Vec<Arc<Instrument>>>,
     ) -> Self {
@@ -50,9 +55,11 @@ impl Node {
             keeping,
             config,
             mail,
+            webhooks,
             engine,
             instruments,
             runners: None,
+            dispatcher: None,
             outbox: None,
             keeper: None,
         }
@@ -69,7 +76,7 @@ impl Node {
                 }
                 Role::Leader { epoch, writer } if self.engine.borrow().is_none() => {
                     tracing::info!(epoch, "leading: this node writes the book");
-                    if let Err(failure) = self.lead(writer).await {
+                    if let Err(failure) = self.lead(epoch, writer).await {
                         return failure;
                     }
                 }
@@ -94,7 +101,7 @@ impl Node {
     }
 
     /// Starts what a leader runs. A database that is away for a moment is waited for.
-    async fn lead(&mut self, writer: Writer) -> anyhow::Result<()> {
+    async fn lead(&mut self, epoch: i64, writer: Writer) -> anyhow::Result<()> {
         let engine = loop {
             let start = Engine::start(self.store.clone(), writer.clone(), self.config.clone());
             match start.await {
@@ -113,16 +120,21 @@ impl Node {
             self.instruments.clone(),
         ));
         let Keeping { reads, documents } = &self.keeping;
+        // Before anybody may do anything that it is to be told.
+        self.webhooks.declare(&engine).await?;
         self.runners = Some(Runners::start(self.store.clone(), reads));
         let keeper = Keeper::new(self.store.clone(), reads.clone(), documents.clone());
         self.keeper = Some(tokio::spawn(keeper.run()));
         let outbox = Outbox::start(&self.store, &self.mail);
         self.outbox = Some(outbox.map_err(|problem| anyhow::anyhow!("SMTP_URL: {problem}"))?);
+        let store = self.store.clone();
+        let dispatcher = self.webhooks.start(store, reads, epoch, engine.clone());
+        self.dispatcher = Some(dispatcher);
         self.engine.send_replace(Some(engine));
         Ok(())
     }
 
-    /// Ends the engine in order, then what reads the book.
+    /// Ends the deliveries and the engine in order, then what reads the book.
     pub async fn stop(mut self) {
         // Whatever it was at is taken up again at the next start.
         if let Some(keeper) = self.keeper.take() {
@@ -130,9 +142,9 @@ impl Node {
         }
         // Requests that still arrive are told that this node does not lead.
         let engine = self.engine.send_replace(None);
-        if let Some(engine) = engine {
-            engine.shutdown().await;
-        }
+        let dispatcher = self.dispatcher.take().map(Dispatcher::stop);
+        let engine = engine.as_ref().map(Engine::shutdown);
+        tokio::join!(OptionFuture::from(dispatcher), OptionFuture::from(engine));
         let runners = self.runners.take().map(Runners::stop);
         let outbox = self.outbox.take().map(Outbox::stop);
         tokio::join!(OptionFuture::from(runners), OptionFuture::from(outbox));

@@ -38,6 +38,11 @@ pub use unsettled::Unsettled;
 
 use crate::{ClientId, Currency, DealId, FundingId, Market, OrderId, PositionId, Rules, Timestamp};
 
+/// Shape of [`Account`] as snapshots and the outbox keep it. Raise it with any change of the
+/// state's fields or of what `evolve` makes of an event: older snapshots are then passed over, and
+/// the outbox is built again.
+pub const STATE_VERSION: i32 = 3;
+
 /// The largest leverage of an account, whatever its limits.
 pub const LEVERAGE_MAX: u32 = 500;
 

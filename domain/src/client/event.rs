@@ -210,6 +210,32 @@ impl ClientEvent {
         }
     }
 
+    /// When it was decided.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::ClientRegistered { at, .. }
+            | Self::RegistrationRepeated { at }
+            | Self::VerificationRequested { at }
+            | Self::EmailVerified { at, .. }
+            | Self::DefaultAccountChanged { at, .. }
+            | Self::ProfileUpdated { at, .. }
+            | Self::PasswordResetRequested { at, .. }
+            | Self::PasswordChanged { at, .. }
+            | Self::SignedIn { at, .. }
+            | Self::UnusualSignIn { at, .. }
+            | Self::SignInFailed { at, .. }
+            | Self::SessionsRevoked { at, .. }
+            | Self::TwoFactorEnabled { at, .. }
+            | Self::TwoFactorDisabled { at, .. }
+            | Self::KycSubmitted { at, .. }
+            | Self::KycStatusChanged { at, .. }
+            | Self::ClientSuspended { at, .. }
+            | Self::ClientReinstated { at, .. }
+            | Self::ClientErased { at, .. } => *at,
+        }
+    }
+
     /// Top-level fields of the payload that are personal data.
     #[must_use]
     pub const fn personal_fields(&self) -> &'static [&'static str] {

@@ -1,7 +1,8 @@
 //! What an operator's command line may hand to the writer, and what it is told.
 
 use daybook_domain::{
-    AccountId, ClientId, DealId, Decimal, FundingId, StaffId, StaffRole, Symbol,
+    AccountId, ClientId, DealId, Decimal, EndpointCommand, EndpointId, FundingId, StaffId,
+    StaffRole, Symbol,
     account::{Bucket, Controls, FundingVerdict},
     client::KycStatus,
     instrument::InstrumentChange,
@@ -112,6 +113,15 @@ pub enum OperatorCommand {
         client_id: ClientId,
         /// What.
         operation: ClientOperation,
+    },
+    /// Change an endpoint of webhooks, or what becomes of its deliveries.
+    Endpoint {
+        /// Which.
+        endpoint: EndpointId,
+        /// What. Secrets in it are sealed.
+        command: EndpointCommand,
+        /// The wrapped key that they are sealed under, in hexadecimal, of an endpoint that is new.
+        key: Option<String>,
     },
 }
 

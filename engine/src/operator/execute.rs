@@ -2,16 +2,17 @@
 //! stands in the book beside the facts.
 
 use daybook_domain::{
-    AccountCommand, AccountId, ClientId, DealId, StaffId, Symbol, account::Decision,
-    instrument::InstrumentChange,
+    AccountCommand, AccountId, ClientId, DealId, EndpointCommand, EndpointId, StaffId, Symbol,
+    account::Decision, instrument::InstrumentChange,
 };
-use daybook_store::{IdempotencyRow, OperatorRequest};
+use daybook_store::{IdempotencyRow, NewKey, OperatorRequest};
 
 use super::{
     ClientOperation, OperatorCommand, OperatorOutcome, clients,
     staff::{self, StaffOrder},
 };
 use crate::{
+    endpoints::EndpointRequest,
     engine::Engine,
     error::EngineError,
     request::{
@@ -39,6 +40,7 @@ enum Asked {
     Account(AccountId, AccountCommand),
     Staff(StaffId, StaffOrder),
     Client(ClientId, ClientOperation),
+    Endpoint(EndpointId, EndpointCommand, Option<String>),
 }
 
 /// Executes a request; the outcome is JSON text.
@@ -71,6 +73,9 @@ pub(super) async fn execute(
         Asked::Staff(staff_id, order) => {
             return staff::execute(engine, request, staff_id, order).await;
         }
+        Asked::Endpoint(endpoint, command, key) => {
+            return on_endpoint(engine, request, endpoint, command, key).await;
+        }
         Asked::Correction(correction) => engine.correct(correction).await?,
         Asked::Account(account_id, command) => {
             let request = StaffRequest {
@@ -101,6 +106,11 @@ fn asked(request: &OperatorRequest, command: OperatorCommand) -> Asked {
             change,
             reason,
         } => Asked::Terms(symbol, change, reason),
+        OperatorCommand::Endpoint {
+            endpoint,
+            command,
+            key,
+        } => Asked::Endpoint(endpoint, command, key),
         OperatorCommand::BustDeal {
             account_id,
             deal_id,
@@ -244,6 +254,47 @@ pub(super) fn with_position(body: String, at: i64) -> String {
             | OperatorOutcome::Withdrawn,
         )
         | Err(_) => body,
+    }
+}
+
+/// A command to an endpoint of webhooks.
+async fn on_endpoint(
+    engine: &Engine,
+    request: &OperatorRequest,
+    endpoint: EndpointId,
+    command: EndpointCommand,
+    key: Option<String>,
+) -> Result<String, EngineError> {
+    let key = match key.map(hex::decode).transpose() {
+        Ok(wrapped) => wrapped.map(|wrapped| NewKey {
+            subject: endpoint.subject(),
+            wrapped,
+        }),
+        Err(error) => return Ok(super::failed(&format!("not a key: {error}"))),
+    };
+    let asked = EndpointRequest {
+        endpoint,
+        command,
+        key,
+        origin: origin(request),
+    };
+    let kept = request.clone();
+    let answer = Box::new(move |events: &[&'static str]| row_of(&kept, events));
+    match engine.endpoints().execute(asked, Some(answer)).await {
+        Ok(reply) => {
+            let events = reply.events.iter().map(|name| (*name).to_owned()).collect();
+            let position = reply.position;
+            Ok(json(&OperatorOutcome::Done { position, events }))
+        }
+        Err(EngineError::IdempotencyKeyReused) => {
+            let told = stored_answer(engine.store(), &key_of(request)).await?;
+            Ok(with_position(told.body, told.position))
+        }
+        Err(EngineError::EndpointRefused(refusal)) => Ok(json(&OperatorOutcome::Refused {
+            code: refusal.code().to_owned(),
+            detail: refusal.to_string(),
+        })),
+        Err(error) => Err(error),
     }
 }
 

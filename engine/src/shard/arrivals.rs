@@ -183,6 +183,7 @@ fn same(error: &EngineError) -> EngineError {
         | EngineError::AccountRefused(_)
         | EngineError::NotSettled { .. }
         | EngineError::InstrumentRefused(_)
+        | EngineError::EndpointRefused(_)
         | EngineError::Store(_) => EngineError::Unavailable,
     }
 }

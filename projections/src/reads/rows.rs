@@ -220,6 +220,14 @@ pub struct FundingRow {
     pub position: i64,
 }
 
+impl FundingRow {
+    /// Whether money has left by it.
+    #[must_use]
+    pub fn is_paid_out(&self) -> bool {
+        self.kind == FundingKind::Withdrawal && self.status == FundingStatus::Completed
+    }
+}
+
 /// A position and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PositionState {

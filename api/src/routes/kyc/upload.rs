@@ -178,6 +178,7 @@ fn is_without_event(told: &Result<Reply, EngineError>) -> bool {
             | EngineError::AccountRefused(_)
             | EngineError::NotSettled { .. }
             | EngineError::StaffRefused(_)
+            | EngineError::EndpointRefused(_)
             | EngineError::InstrumentRefused(_)
             | EngineError::Corrupt(_)
             | EngineError::Store(_),

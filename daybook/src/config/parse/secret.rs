@@ -71,6 +71,10 @@ pub fn in_use(read: &mut Reader, external: bool, data_dir: &Path) -> Option<Secr
     let access_previous = take("JWT_ACCESS_SECRET_PREVIOUS");
     let refresh = take("JWT_REFRESH_SECRET")?;
     let refresh_previous = take("JWT_REFRESH_SECRET_PREVIOUS");
+    let crm_token = take("CRM_SERVICE_TOKEN")?;
+    let crm_token_previous = take("CRM_SERVICE_TOKEN_PREVIOUS");
+    let webhooks = take("SITE_WEBHOOK_SECRET")?;
+    let webhooks_previous = take("SITE_WEBHOOK_SECRET_PREVIOUS");
     match MasterKey::parse(&given["DATA_ENCRYPTION_KEY"]) {
         Ok(master_key) => Some(Secrets {
             access,
@@ -78,6 +82,10 @@ pub fn in_use(read: &mut Reader, external: bool, data_dir: &Path) -> Option<Secr
             refresh,
             refresh_previous,
             master_key,
+            crm_token,
+            crm_token_previous,
+            webhooks,
+            webhooks_previous,
         }),
         Err(error) => {
             read.error("DATA_ENCRYPTION_KEY", error.to_string());

@@ -350,6 +350,39 @@ fn nonsense_about_providers_is_told() {
 }
 
 #[test]
+fn the_path_decides_the_names_of_webhooks_unless_told_otherwise() {
+    use daybook_domain::endpoint::Vocabulary;
+    let base = ("CRM_BASE_URL", "https://crm.example/");
+    for (pairs, url, vocabulary) in [
+        (vec![], None, Vocabulary::Crm),
+        (
+            vec![base],
+            Some("https://crm.example/api/webhooks/site"),
+            Vocabulary::Crm,
+        ),
+        (
+            vec![base, ("CRM_WEBHOOK_PATH", "/webhooks/crm")],
+            Some("https://crm.example/webhooks/crm"),
+            Vocabulary::Site,
+        ),
+        (
+            vec![base, ("CRM_WEBHOOK_VOCABULARY", "both")],
+            Some("https://crm.example/api/webhooks/site"),
+            Vocabulary::Both,
+        ),
+    ] {
+        let dir = Scratch::new();
+        let config = embedded(&dir, &pairs).unwrap();
+        assert_eq!(config.crm.url.as_deref(), url, "{pairs:?}");
+        assert_eq!(config.crm.vocabulary, vocabulary, "{pairs:?}");
+        assert!(!config.crm.allow_private);
+    }
+    let dir = Scratch::new();
+    let errors = embedded(&dir, &[("CRM_WEBHOOK_PATH", "hooks")]).unwrap_err();
+    assert_eq!(names(&errors), ["CRM_WEBHOOK_PATH"]);
+}
+
+#[test]
 fn names_that_look_like_ours_and_are_none_are_told() {
     let dir = Scratch::new();
     let config = embedded(&dir, &[("DAYBOOK_LISTN", "x"), ("DAYBOOK_BIN", "y")]).unwrap();

@@ -15,8 +15,9 @@ use std::{
 use chrono::{DateTime, Duration};
 use daybook_domain::{
     Account, AccountCommand, AccountEvent, AccountId, Client, ClientId, Currency, DealId, Decimal,
-    Instrument, Market, PositionId, Quote, Rules, Symbol, Timestamp,
+    Endpoint, EndpointCommand, Instrument, Market, PositionId, Quote, Rules, Symbol, Timestamp,
     account::{AccountKind, Bucket, Context, EVENT_VERSION, Order, Position, PositionMode},
+    endpoint::{Settings, Vocabulary},
     instrument::{InstrumentEvent, seed},
     quote::QuoteSource,
     rules::SessionRule,
@@ -147,7 +148,31 @@ impl World {
                 vec![new_event(event.event_type(), payload)],
             )
         });
-        instruments.collect()
+        instruments.chain(self.endpoints()).collect()
+    }
+
+    /// Receivers of webhooks: one of everything under all names, one of a few.
+    fn endpoints(&self) -> Vec<Append> {
+        let everything = Settings {
+            vocabulary: Vocabulary::Both,
+            ..Settings::default()
+        };
+        let few = Settings {
+            events: vec!["balance.updated".to_owned(), "liquidation".to_owned()],
+            ..Settings::default()
+        };
+        let made = [("crm", everything), ("few", few)].map(|(name, settings)| {
+            let command = EndpointCommand::Create(settings);
+            let events = Endpoint::default()
+                .decide(&command, "cli", self.now)
+                .unwrap();
+            let events = events.iter().map(|event| {
+                let payload = serde_json::to_string(event).unwrap();
+                new_event(event.event_type(), payload)
+            });
+            append("endpoint", name.to_owned(), events.collect())
+        });
+        made.into()
     }
 
     /// Sets the next price of an instrument.

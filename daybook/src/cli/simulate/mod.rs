@@ -1,5 +1,7 @@
 //! `daybook simulate`: stands in for the outside world.
 
+mod crm;
+
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
@@ -20,6 +22,16 @@ pub enum Simulate {
         TWELVEDATA_API_KEY=demo TWELVEDATA_WS_URL=ws://127.0.0.1:9300/v1/quotes/price \\\n    \
         TWELVEDATA_REST_URL=http://127.0.0.1:9300 daybook serve")]
     Feed(FeedArgs),
+    /// Receive webhooks as the CRM would: verify them, show them, and fail when told to at
+    /// /control/fault ({"fault": "down" | "slow" | "error" | "rate_limited" | "gone" | "redirect" |
+    /// "refused" | "garbage" | "none", "times"?, "matching"?, "delayMs"?, "retryAfterSec"?,
+    /// "status"?}).
+    #[command(after_help = "Examples:\n  \
+        SITE_WEBHOOK_SECRET=whsec_… daybook simulate crm --listen 127.0.0.1:9400\n  \
+        CRM_BASE_URL=http://127.0.0.1:9400 WEBHOOK_ALLOW_PRIVATE=true daybook serve\n  \
+        curl http://127.0.0.1:9400/control/fault -d '{\"fault\":\"error\",\"times\":3}'\n  \
+        curl http://127.0.0.1:9400/control/received")]
+    Crm(crm::CrmArgs),
 }
 
 #[derive(Debug, Args)]
@@ -54,7 +66,13 @@ fn speed(text: &str) -> Result<Decimal, String> {
 }
 
 pub async fn run(what: Simulate, json: bool) -> anyhow::Result<Verdict> {
-    let Simulate::Feed(args) = what;
+    match what {
+        Simulate::Feed(args) => feed(args, json).await,
+        Simulate::Crm(args) => crm::run(args, json).await,
+    }
+}
+
+async fn feed(args: FeedArgs, json: bool) -> anyhow::Result<Verdict> {
     let stop = Stop::on_signals()?;
     let config = SimulatorConfig {
         listen: args.listen,

@@ -1,0 +1,3 @@
+//! The service API of the broker's CRM.
+
+pub(crate) mod webhooks;

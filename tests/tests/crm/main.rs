@@ -1,0 +1,13 @@
+//! Webhooks against a receiver that behaves and misbehaves: every event once for each identifier, in
+//! order for each client, signed; whatever fails, is killed, rebuilt, replayed or set aside.
+
+mod api;
+mod endpoints;
+mod failing;
+mod killed;
+mod money;
+mod personal;
+mod replaying;
+mod signing;
+mod support;
+mod telling;
