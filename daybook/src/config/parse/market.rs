@@ -18,7 +18,8 @@ pub(super) fn in_use(read: &mut Reader) -> MarketConfig {
     let providers = providers(read);
     let routes = routes(read);
     let uses = |kind| providers.contains(&kind) || routes.values().flatten().any(|it| *it == kind);
-    let book_ticker = book_ticker(read, uses(ProviderKind::BookTicker) && api_key.is_some());
+    let used = uses(ProviderKind::BookTicker);
+    let book_ticker = book_ticker(read, used, api_key.is_none());
     let seconds =
         |read: &mut Reader, name, default| Duration::from_secs(read.at_least_one(name, default));
     MarketConfig {
@@ -103,9 +104,9 @@ fn route(entry: &str) -> Result<(Symbol, Vec<ProviderKind>), String> {
     Ok((symbol, kinds.collect::<Result<_, _>>()?))
 }
 
-/// Deals name the source of their quote in the book, for good, and the book has no name for this
-/// one yet: until it has, only a simulator of it is taken, whose quotes are marked as simulated.
-fn book_ticker(read: &mut Reader, required: bool) -> Option<BookTickerSettings> {
+/// Addresses of a real one are taken beside a real provider alone: candles are the first one's, and
+/// where it is simulated, real prices would be mixed with invented ones.
+fn book_ticker(read: &mut Reader, used: bool, simulated: bool) -> Option<BookTickerSettings> {
     let ws_url = url(read, "BOOK_TICKER_WS_URL", &["ws", "wss"]);
     let rest_url = url(read, "BOOK_TICKER_REST_URL", &["http", "https"]);
     for (name, given) in [
@@ -113,12 +114,12 @@ fn book_ticker(read: &mut Reader, required: bool) -> Option<BookTickerSettings> 
         ("BOOK_TICKER_REST_URL", &rest_url),
     ] {
         match given {
-            Some(address) if !is_loopback(address) => {
-                let problem = "must be on this machine: deals cannot name a real one as the \
-                               source of their price yet";
+            Some(_) if used && simulated => {
+                let problem = "needs TWELVEDATA_API_KEY: without it the market is simulated, and \
+                               real prices never mix with simulated ones";
                 read.error(name, problem.to_owned());
             }
-            None if required => {
+            None if used && !simulated => {
                 read.error(name, "is required where book_ticker is used".to_owned());
             }
             Some(_) | None => {}
@@ -127,16 +128,6 @@ fn book_ticker(read: &mut Reader, required: bool) -> Option<BookTickerSettings> 
     ws_url
         .zip(rest_url)
         .map(|(ws_url, rest_url)| BookTickerSettings { ws_url, rest_url })
-}
-
-fn is_loopback(address: &str) -> bool {
-    let (_, rest) = address.split_once("://").unwrap_or(("", address));
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let host = authority
-        .rsplit_once(':')
-        .map_or(authority, |(host, _)| host);
-    let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 fn number_or_off(text: &str) -> Result<Option<u32>, String> {

@@ -298,31 +298,36 @@ fn providers_are_named_in_order_and_each_symbol_may_have_its_own() {
 }
 
 #[test]
-fn a_provider_whose_name_no_deal_can_carry_is_taken_from_this_machine_alone() {
+fn a_real_book_ticker_is_taken_beside_a_real_provider_alone() {
     let dir = Scratch::new();
-    let with = |ws: &str, rest: &str| {
+    let with = |key: &str, ws: &str, rest: &str| {
         let pairs = [
-            ("TWELVEDATA_API_KEY", "key"),
-            ("MD_PROVIDERS", "book_ticker"),
+            ("TWELVEDATA_API_KEY", key),
+            ("MD_SYMBOL_PROVIDERS", "BTCUSD=book_ticker/twelve_data"),
             ("BOOK_TICKER_WS_URL", ws),
             ("BOOK_TICKER_REST_URL", rest),
         ];
         embedded(&dir, &pairs)
     };
-    let local = with("ws://127.0.0.1:9300/stream", "http://[::1]:9300").unwrap();
-    let ticker = local.market.book_ticker.unwrap();
-    assert_eq!(ticker.ws_url, "ws://127.0.0.1:9300/stream");
-    let real = with(
+    let (ws, rest) = (
         "wss://stream.example.com:9443/stream",
-        "https://127.0.0.1.example.com",
+        "https://api.example.com",
     );
+    let ticker = with("key", ws, rest).unwrap().market.book_ticker.unwrap();
+    assert_eq!((&*ticker.ws_url, &*ticker.rest_url), (ws, rest));
     let both = ["BOOK_TICKER_WS_URL", "BOOK_TICKER_REST_URL"];
-    assert_eq!(names(&real.unwrap_err()), both);
+    assert_eq!(names(&with("key", "", "").unwrap_err()), both);
     assert_eq!(
-        names(&with("", "").unwrap_err()),
-        both,
-        "without a simulator they are required"
+        names(&with("key", "http://stream.example.com", rest).unwrap_err())[0],
+        both[0]
     );
+    assert_eq!(
+        names(&with("", ws, rest).unwrap_err()),
+        both,
+        "beside simulated prices"
+    );
+    let simulated = with("", "", "").unwrap();
+    assert!(simulated.simulated() && simulated.market.book_ticker.is_none());
 }
 
 #[test]
