@@ -293,16 +293,21 @@ impl Shard {
         let ping = bytes_of(Frame::ping(Vec::new()));
         loop {
             ticks.tick().await;
-            // Those that nobody is in any more.
-            self.audiences
-                .borrow_mut()
-                .retain(|audience| Rc::strong_count(audience) > 1);
+            self.forget_audiences();
             self.keep_wanted();
             let now = Instant::now();
             for (_, line) in self.lines.borrow().iter() {
                 line.beat(now, &ping);
             }
         }
+    }
+
+    /// Forgets audiences that nobody is in any more. Pieces hold theirs, and where the last line has
+    /// gone none would take their place.
+    fn forget_audiences(&self) {
+        self.scratch.borrow_mut().clear();
+        let mut audiences = self.audiences.borrow_mut();
+        audiences.retain(|audience| Rc::strong_count(audience) > 1);
     }
 
     /// Says of every symbol that somebody listens to that it is wanted, whatever nobody else does.
