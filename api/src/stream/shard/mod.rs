@@ -34,8 +34,12 @@ use tungstenite::protocol::frame::{
     coding::{Data, OpCode},
 };
 
-use self::{audience::Audience, board::Board, line::Line, scratch::Scratch};
-use super::{gate::Permit, handshake::Raw, protocol::status};
+use self::{audience::Audience, board::Board, line::Line, listener::context, scratch::Scratch};
+use super::{
+    gate::Permit,
+    handshake::Raw,
+    protocol::{status, unknown_symbol},
+};
 use crate::app::Shared;
 
 /// Lines that are served before anything else has its turn: a third of a millisecond.
@@ -234,9 +238,16 @@ impl Shard {
         let line = Rc::new(line);
         let place = self.lines.borrow_mut().insert(Rc::clone(&line));
         line.write(&text_frame(&status(*self.feed.borrow())));
+        for name in unknown {
+            line.write(&text_frame(&unknown_symbol(&name)));
+        }
+        self.follow(&line, &symbols);
+        let socket = context(&raw.read);
+        // What the task keeps it keeps for as long as the peer is there.
+        drop((raw.read, symbols));
         let shard = Rc::clone(self);
         spawn_local(async move {
-            let over = shard.listen(&line, &app, raw.read, &symbols, unknown).await;
+            let over = shard.listen(&line, &app, socket).await;
             shard.lines.borrow_mut().remove(place);
             shard.left.notify_one();
             drop(permit);
