@@ -72,7 +72,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("MD_FAILOVER_SEC", "10", "a provider that has not delivered for so long is replaced by the next one"),
     plain("BOOK_TICKER_WS_URL", "the built-in simulator's", "WebSocket of the exchange's book ticker, as Binance speaks it: wss://stream.binance.com:9443/stream"),
     plain("BOOK_TICKER_REST_URL", "the built-in simulator's", "its REST API: https://api.binance.com"),
-    plain("MD_WS_SYMBOLS_MAX", "all", "most symbols to subscribe to at one time; what is held and watched goes first"),
+    plain("MD_WS_SYMBOLS_MAX", "all", "most symbols to subscribe to at one time; what is held and watched goes first, what is left is polled"),
     plain("MD_SYMBOLS_PER_CONNECTION", "all", "symbols on one upstream WebSocket"),
     plain("MD_UNWATCHED_SEC", "off", "a symbol that nobody watches and no account holds is unsubscribed after this; off: never"),
     plain("MD_CREDITS_PER_MINUTE", "what the provider says", "most credits to use in a minute; off: no limit of our own"),

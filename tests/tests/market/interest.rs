@@ -60,3 +60,32 @@ async fn what_a_socket_alone_watches_stays_subscribed_until_the_socket_has_gone(
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn symbols_that_find_no_place_on_a_socket_are_polled() {
+    let market = Market::start_with(|launch, _| launch.set("MD_WS_SYMBOLS_MAX", "2")).await;
+    eventually("two subscriptions", || async {
+        (market.subscriptions().await.len() == 2).then_some(())
+    })
+    .await;
+    for symbol in ["EURUSD", "GBPUSD", "USDJPY", "XAUUSD", "BTCUSD"] {
+        market.fresh(symbol).await;
+        eventually(&format!("a deal in {symbol}"), || async {
+            let order = market.order(symbol).await;
+            (order.status == 201).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(market.subscriptions().await.len(), 2);
+    assert!(market.simulator.requests("/quote").await > 0);
+    market.feed("live").await;
+    // Prices go on, and a socket hears them like any other.
+    let mut socket = Socket::open(&market.app.http, "/stream?symbols=US500,WTI,ETHUSD").await;
+    let mut heard = BTreeSet::new();
+    let mut times = 0;
+    while heard.len() < 3 || times < 9 {
+        let quote = socket.until_type("quote").await;
+        heard.insert(quote["symbol"].as_str().expect("a symbol").to_owned());
+        times += 1;
+    }
+}
