@@ -78,6 +78,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("MD_CREDITS_PER_MINUTE", "what the provider says", "most credits to use in a minute; off: no limit of our own"),
     plain("MD_HISTORY_TTL_1M_SEC", "60", "how long fetched candles are served before they are fetched again"),
     plain("MD_HISTORY_TTL_1H_SEC", "3600", "the same, for candles of an hour and more"),
+    plain("MD_CANDLES_KEPT_DAYS", "1m=30,5m=90,15m=180,30m=365,1h=730", "how long candles stay in the database, by interval; 4h=off: for ever; off: all for ever"),
     plain("DAYBOOK_FEED_JUMP_MAX_PERCENT", "10", "a larger move is held until quotes agree"),
     plain("DAYBOOK_FEED_AGREEMENT_PERCENT", "1", "held quotes agree within this"),
     plain("DAYBOOK_FEED_SILENCE_MS", "60000", "after so long without a quote the next one is not tested"),

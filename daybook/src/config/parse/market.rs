@@ -2,14 +2,28 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use chrono::TimeDelta;
 use daybook_domain::{Decimal, Symbol};
-use daybook_relay::FilterConfig;
+use daybook_relay::{FilterConfig, Interval};
 use secrecy::SecretString;
 
 use super::{count, positive, url};
 use crate::config::{
     BookTickerSettings, MarketConfig, ProviderKind, SimulatorSettings, reader::Reader,
 };
+
+/// How long candles are kept: what a chart shows, and long enough to look back. What is older is
+/// asked of the provider again.
+const KEPT_DAYS: [(Interval, u32); 5] = [
+    (Interval::M1, 30),
+    (Interval::M5, 90),
+    (Interval::M15, 180),
+    (Interval::M30, 365),
+    (Interval::H1, 730),
+];
+
+/// A hundred years: also the database's calendar has a beginning.
+const KEPT_DAYS_MAX: u32 = 36_500;
 
 pub(super) fn in_use(read: &mut Reader) -> MarketConfig {
     let api_key = read.text("TWELVEDATA_API_KEY").map(SecretString::from);
@@ -41,6 +55,9 @@ pub(super) fn in_use(read: &mut Reader) -> MarketConfig {
             .flatten(),
         history_ttl_minutes: seconds(read, "MD_HISTORY_TTL_1M_SEC", 60_u64),
         history_ttl_hours: seconds(read, "MD_HISTORY_TTL_1H_SEC", 3_600_u64),
+        candles_kept: read
+            .parsed_with("MD_CANDLES_KEPT_DAYS", candles_kept)
+            .unwrap_or_else(|| KEPT_DAYS.map(days).into()),
         filter: filter(read),
         simulator: simulator(read),
     }
@@ -128,6 +145,36 @@ fn book_ticker(read: &mut Reader, used: bool, simulated: bool) -> Option<BookTic
     ws_url
         .zip(rest_url)
         .map(|(ws_url, rest_url)| BookTickerSettings { ws_url, rest_url })
+}
+
+/// `1m=30,5m=off`: what is not named stays as it is; `off` alone: for ever, all of them.
+fn candles_kept(text: &str) -> Result<BTreeMap<Interval, TimeDelta>, String> {
+    let mut kept: BTreeMap<_, _> = KEPT_DAYS.map(days).into();
+    if text == "off" {
+        return Ok(BTreeMap::new());
+    }
+    for entry in text.split(',').map(str::trim) {
+        let (interval, number) = entry
+            .split_once('=')
+            .ok_or_else(|| format!("{entry}: must be interval=days, or off"))?;
+        let interval = Interval::parse(interval.trim()).map_err(|error| error.to_string())?;
+        match number_or_off(number.trim()).map_err(|problem| format!("{entry}: {problem}"))? {
+            Some(number) if number > KEPT_DAYS_MAX => {
+                return Err(format!(
+                    "{entry}: must be at most {KEPT_DAYS_MAX} days, or off"
+                ));
+            }
+            Some(number) => kept.extend([days((interval, number))]),
+            None => {
+                kept.remove(&interval);
+            }
+        }
+    }
+    Ok(kept)
+}
+
+fn days((interval, days): (Interval, u32)) -> (Interval, TimeDelta) {
+    (interval, TimeDelta::days(days.into()))
 }
 
 fn number_or_off(text: &str) -> Result<Option<u32>, String> {

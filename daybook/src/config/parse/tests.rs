@@ -331,6 +331,42 @@ fn a_real_book_ticker_is_taken_beside_a_real_provider_alone() {
 }
 
 #[test]
+fn candles_are_kept_for_days_that_are_named_by_interval() {
+    let dir = Scratch::new();
+    let kept = |text: &str| {
+        let market = embedded(&dir, &[("MD_CANDLES_KEPT_DAYS", text)])
+            .unwrap()
+            .market;
+        let days = market.candles_kept.into_iter();
+        days.map(|(interval, kept)| (interval.as_str(), kept.num_days()))
+            .collect::<Vec<_>>()
+    };
+    let usual = [
+        ("1m", 30),
+        ("5m", 90),
+        ("15m", 180),
+        ("30m", 365),
+        ("1h", 730),
+    ];
+    assert_eq!(kept(""), usual);
+    assert_eq!(kept("off"), []);
+    assert_eq!(
+        kept("1m=7, 5m=off,1d=4000"),
+        [
+            ("1m", 7),
+            ("15m", 180),
+            ("30m", 365),
+            ("1h", 730),
+            ("1d", 4_000)
+        ]
+    );
+    for nonsense in ["1m", "2m=5", "1m=0", "1m=soon", "1m=40000"] {
+        let errors = embedded(&dir, &[("MD_CANDLES_KEPT_DAYS", nonsense)]);
+        assert_eq!(names(&errors.unwrap_err()), ["MD_CANDLES_KEPT_DAYS"]);
+    }
+}
+
+#[test]
 fn nonsense_about_providers_is_told() {
     let dir = Scratch::new();
     let pairs = [
