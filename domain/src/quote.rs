@@ -41,6 +41,8 @@ impl Side {
 pub enum QuoteSource {
     /// The Twelve Data WebSocket or REST API.
     TwelveData,
+    /// An exchange's public book ticker.
+    BookTicker,
     /// The built-in simulator: generated or replayed prices.
     Simulator,
     /// Ticks of a scenario file.

@@ -117,6 +117,35 @@ impl CandleTable {
         })
     }
 
+    /// Deletes what is older than it is worth keeping: candles of `interval` that start before
+    /// `before`, of every source and symbol. What is left is known to begin there. Returns how many
+    /// candles were deleted.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn prune(
+        store: &Store,
+        interval: &str,
+        before: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
+        // A series of which nothing is covered may have its last, running candle still.
+        let sql = r#"
+            select source, symbol from public.candle_series
+            where "interval" = $1
+              and (isempty(covered) or not covered <@ tstzmultirange(tstzrange($2, null)))
+            order by source, symbol"#;
+        let series: Vec<(String, String)> = sqlx::query_as(sql)
+            .bind(interval)
+            .bind(before)
+            .fetch_all(store.pool())
+            .await?;
+        let mut deleted = 0;
+        for (source, symbol) in series {
+            deleted += prune_one(store.pool(), [&source, &symbol, interval], before).await?;
+        }
+        Ok(deleted)
+    }
+
     /// Keeps candles; those of the same times are replaced.
     ///
     /// # Errors
@@ -181,4 +210,50 @@ impl CandleTable {
         transaction.commit().await?;
         Ok(())
     }
+}
+
+/// One series at a time, so that whoever keeps candles of it waits for no other.
+async fn prune_one(
+    pool: &PgPool,
+    [source, symbol, interval]: [&str; 3],
+    before: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    let mut transaction = pool.begin().await?;
+    // The series first, as where candles are kept.
+    let sql = r#"
+        update public.candle_series
+        set covered = covered * tstzmultirange(tstzrange($4, null))
+        where source = $1 and symbol = $2 and "interval" = $3"#;
+    sqlx::query(sql)
+        .bind(source)
+        .bind(symbol)
+        .bind(interval)
+        .bind(before)
+        .execute(&mut *transaction)
+        .await?;
+    let sql = r#"
+        delete from public.candles
+        where source = $1 and symbol = $2 and "interval" = $3 and time < $4"#;
+    let deleted = sqlx::query(sql)
+        .bind(source)
+        .bind(symbol)
+        .bind(interval)
+        .bind(before)
+        .execute(&mut *transaction)
+        .await?;
+    // One of which nothing is known any more.
+    let sql = r#"
+        delete from public.candle_series s
+        where source = $1 and symbol = $2 and "interval" = $3 and isempty(covered)
+          and not exists (
+              select from public.candles c
+              where c.source = s.source and c.symbol = s.symbol and c."interval" = s."interval")"#;
+    sqlx::query(sql)
+        .bind(source)
+        .bind(symbol)
+        .bind(interval)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(deleted.rows_affected())
 }

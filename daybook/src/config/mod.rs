@@ -8,12 +8,13 @@ mod variables;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use chrono::TimeDelta;
 use daybook_api::{Limits, Network, PerimeterConfig, SocketsConfig};
 use daybook_documents::DocumentsConfig;
 use daybook_domain::{Decimal, Rules, Symbol, endpoint::Vocabulary};
 use daybook_engine::EngineConfig;
 use daybook_mail::{Sender, SmtpUrl};
-use daybook_relay::FilterConfig;
+use daybook_relay::{FilterConfig, Interval};
 use daybook_store::MasterKey;
 use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
@@ -101,6 +102,8 @@ pub struct MarketConfig {
     pub history_ttl_minutes: Duration,
     /// How long fetched candles of an hour and more are served.
     pub history_ttl_hours: Duration,
+    /// How long candles stay in the database, for each interval; not named: for ever.
+    pub candles_kept: BTreeMap<Interval, TimeDelta>,
     /// The feed filter.
     pub filter: FilterConfig,
     /// The simulator.

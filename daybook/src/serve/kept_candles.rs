@@ -1,9 +1,32 @@
-//! Candles in the book's database, for a relay that knows no database.
+//! Candles in the book's database, for a relay that knows no database, and for so long as they are
+//! worth keeping.
 
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
+
+use chrono::{TimeDelta, Utc};
 use daybook_domain::Timestamp;
-use daybook_relay::{Candle, CandleStore, Fetched, KeepFailed, SeriesKey, Stored};
-use daybook_store::{CandleRow, CandleTable, KeepCandles};
+use daybook_relay::{Candle, CandleStore, Fetched, Interval, KeepFailed, SeriesKey, Stored};
+use daybook_store::{CandleRow, CandleTable, KeepCandles, Store};
 use futures::{FutureExt as _, future::BoxFuture};
+
+/// How often candles that are too old are looked for.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+
+/// Deletes candles that are older than they are kept, at once and every hour. What fails is done
+/// the next time.
+pub async fn prune(store: Store, kept: BTreeMap<Interval, TimeDelta>) -> Infallible {
+    loop {
+        for (interval, age) in &kept {
+            let before = Utc::now() - *age;
+            match CandleTable::prune(&store, interval.as_str(), before).await {
+                Ok(0) => {}
+                Ok(deleted) => tracing::info!(%interval, deleted, "old candles deleted"),
+                Err(error) => tracing::warn!(%interval, %error, "old candles stay"),
+            }
+        }
+        tokio::time::sleep(PRUNE_EVERY).await;
+    }
+}
 
 /// The table, as the relay asks for it.
 pub struct KeptCandles(pub CandleTable);

@@ -11,6 +11,7 @@ use daybook_relay::{
     RestClient, Simulator, SimulatorConfig, TwelveData,
 };
 use daybook_store::{CandleTable, Role, Store};
+use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 
 use super::{holdings, kept_candles::KeptCandles};
@@ -45,7 +46,15 @@ struct Sources {
     source: QuoteSource,
     ws_url: String,
     rest: RestClient,
-    book_ticker: Option<(String, String)>,
+    book_ticker: Option<BookTickerSource>,
+}
+
+/// Where the book ticker is, and as what its quotes are marked for good.
+#[derive(Clone)]
+struct BookTickerSource {
+    source: QuoteSource,
+    ws_url: String,
+    rest_url: String,
 }
 
 impl Market {
@@ -192,32 +201,41 @@ impl Market {
 impl Sources {
     fn of(config: &Config, simulator: Option<&Simulator>) -> Self {
         let settings = &config.market;
-        let given = settings.book_ticker.as_ref();
-        let given = given.map(|it| (it.ws_url.clone(), it.rest_url.clone()));
-        let (source, key, ws_url, rest_url, own) = match (&settings.api_key, simulator) {
-            (Some(key), _) => {
-                let urls = (settings.ws_url.clone(), settings.rest_url.clone());
-                (QuoteSource::TwelveData, key.clone(), urls.0, urls.1, None)
-            }
-            (None, simulator) => {
-                let of = |url: fn(&Simulator) -> String| simulator.map(url).unwrap_or_default();
-                let (ws, rest) = (of(Simulator::ws_url), of(Simulator::rest_url));
-                let own = Some((of(Simulator::book_ticker_url), rest.clone()));
-                (
-                    QuoteSource::Simulator,
-                    "simulated".to_owned().into(),
-                    ws,
-                    rest,
-                    own,
-                )
-            }
-        };
-        let rest = RestClient::new(&rest_url, key);
+        match (&settings.api_key, simulator) {
+            (Some(key), _) => Self::given(settings, key.clone()),
+            (None, simulator) => Self::simulated(settings, simulator),
+        }
+    }
+
+    fn given(settings: &MarketConfig, key: SecretString) -> Self {
+        let rest = RestClient::new(&settings.rest_url, key);
+        let ticker = settings.book_ticker.as_ref().map(|given| BookTickerSource {
+            source: QuoteSource::BookTicker,
+            ws_url: given.ws_url.clone(),
+            rest_url: given.rest_url.clone(),
+        });
         Self {
-            source,
-            ws_url,
+            source: QuoteSource::TwelveData,
+            ws_url: settings.ws_url.clone(),
             rest: rest.with_credits_per_minute(settings.credits_per_minute),
-            book_ticker: given.or(own),
+            book_ticker: ticker,
+        }
+    }
+
+    /// Both providers are the simulator, whatever else is configured.
+    fn simulated(settings: &MarketConfig, simulator: Option<&Simulator>) -> Self {
+        let of = |url: fn(&Simulator) -> String| simulator.map(url).unwrap_or_default();
+        let rest_url = of(Simulator::rest_url);
+        let rest = RestClient::new(&rest_url, "simulated".to_owned().into());
+        Self {
+            source: QuoteSource::Simulator,
+            ws_url: of(Simulator::ws_url),
+            rest: rest.with_credits_per_minute(settings.credits_per_minute),
+            book_ticker: Some(BookTickerSource {
+                source: QuoteSource::Simulator,
+                ws_url: of(Simulator::book_ticker_url),
+                rest_url,
+            }),
         }
     }
 
@@ -225,6 +243,7 @@ impl Sources {
     fn candles_of(&self, settings: &MarketConfig) -> Option<String> {
         match self.source {
             QuoteSource::TwelveData => Some(ProviderKind::TwelveData.as_str().to_owned()),
+            QuoteSource::BookTicker => Some(ProviderKind::BookTicker.as_str().to_owned()),
             // A recording is moved to the moment of its start.
             QuoteSource::Simulator | QuoteSource::Recorded => {
                 let simulator = &settings.simulator;
@@ -282,15 +301,9 @@ fn feed_config(
             Some(Arc::new(it) as Arc<dyn Provider>)
         }
         ProviderKind::BookTicker => {
-            let (ws_url, rest_url) = book_ticker.clone()?;
-            // Only a simulated one is ever configured.
-            let source = QuoteSource::Simulator;
-            Some(Arc::new(BookTicker::new(
-                ws_url,
-                &rest_url,
-                source,
-                instruments,
-            )))
+            let at = book_ticker.clone()?;
+            let it = BookTicker::new(at.ws_url, &at.rest_url, at.source, instruments);
+            Some(Arc::new(it) as Arc<dyn Provider>)
         }
     });
     let names = |kinds: &Vec<ProviderKind>| {

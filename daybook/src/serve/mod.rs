@@ -95,7 +95,11 @@ async fn with_book(
     };
     let api = Served::start(listener, daybook_api::router(state));
     let leadership = Leadership::start(store.clone(), config.advertise.clone());
-    let keeper = Keeping { reads, documents };
+    let keeper = Keeping {
+        reads,
+        documents,
+        candles: config.market.candles_kept.clone(),
+    };
     let mut node = Node::new(
         store.clone(),
         keeper,

@@ -1,18 +1,20 @@
 //! This node's part: standby or leader. The leader runs the engine, the projections and
 //! the outbox of mails and the deliveries of webhooks.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
 use daybook_documents::{Documents, Keeper};
 use daybook_domain::Instrument;
 use daybook_engine::{Engine, EngineConfig, EngineError};
 use daybook_mail::{Outbox, OutboxConfig};
 use daybook_projections::{Reads, Runners, crm::Dispatcher};
+use daybook_relay::Interval;
 use daybook_store::{Role, Store, Writer};
 use futures::future::OptionFuture;
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::webhooks::Webhooks;
+use super::{kept_candles, webhooks::Webhooks};
 
 /// Pause before the engine's start is tried again, while the database is away.
 const RETRY: Duration = Duration::from_secs(1);
@@ -30,6 +32,7 @@ pub struct Node {
     dispatcher: Option<Dispatcher>,
     outbox: Option<Outbox>,
     keeper: Option<JoinHandle<()>>,
+    pruner: Option<JoinHandle<Infallible>>,
 }
 
 /// What is kept beside the book.
@@ -38,6 +41,8 @@ pub struct Keeping {
     pub reads: Reads,
     /// What clients handed in.
     pub documents: Documents,
+    /// How long candles stay.
+    pub candles: BTreeMap<Interval, TimeDelta>,
 }
 
 impl Node {
@@ -62,6 +67,7 @@ impl Node {
             dispatcher: None,
             outbox: None,
             keeper: None,
+            pruner: None,
         }
     }
 
@@ -119,12 +125,18 @@ impl Node {
             engine.instrument_changes(),
             self.instruments.clone(),
         ));
-        let Keeping { reads, documents } = &self.keeping;
+        let Keeping {
+            reads,
+            documents,
+            candles,
+        } = &self.keeping;
         // Before anybody may do anything that it is to be told.
         self.webhooks.declare(&engine).await?;
         self.runners = Some(Runners::start(self.store.clone(), reads));
         let keeper = Keeper::new(self.store.clone(), reads.clone(), documents.clone());
         self.keeper = Some(tokio::spawn(keeper.run()));
+        let pruner = kept_candles::prune(self.store.clone(), candles.clone());
+        self.pruner = Some(tokio::spawn(pruner));
         let outbox = Outbox::start(&self.store, &self.mail);
         self.outbox = Some(outbox.map_err(|problem| anyhow::anyhow!("SMTP_URL: {problem}"))?);
         let store = self.store.clone();
@@ -139,6 +151,9 @@ impl Node {
         // Whatever it was at is taken up again at the next start.
         if let Some(keeper) = self.keeper.take() {
             keeper.abort();
+        }
+        if let Some(pruner) = self.pruner.take() {
+            pruner.abort();
         }
         // Requests that still arrive are told that this node does not lead.
         let engine = self.engine.send_replace(None);

@@ -10,6 +10,7 @@ mod board;
 pub(crate) mod book_ticker;
 mod line;
 mod normalize;
+mod overflow;
 mod plan;
 mod poll;
 mod provider;
@@ -34,6 +35,7 @@ use tokio::{
 use self::{
     board::{Board, Reporter},
     line::{Intake, Line},
+    overflow::Overflow,
     plan::{Lines, Planner},
 };
 pub use self::{
@@ -59,7 +61,7 @@ pub struct FeedConfig {
     pub symbols: Vec<Arc<Instrument>>,
     /// Who wants what of it.
     pub interest: Interest,
-    /// Most symbols subscribed to at one time.
+    /// Most symbols subscribed to at one time; further ones are polled.
     pub symbols_max: usize,
     /// Settings of the feed filter.
     pub filter: FilterConfig,
@@ -223,7 +225,17 @@ impl Feed {
             first += limits.connections_max;
             packs.push(lines);
         }
+        let (polled, wanted) = watch::channel(BTreeSet::new());
+        let overflow = Overflow {
+            providers: config.providers.clone(),
+            routes: config.routed(),
+            wanted,
+            intake,
+            every: config.poll_every,
+        };
+        tasks.spawn(overflow.run());
         let planner = Planner {
+            polled,
             routes: config.routed(),
             interest: config.interest,
             symbols_max: config.symbols_max,

@@ -37,6 +37,8 @@ pub(super) struct Lines {
 pub(super) struct Planner {
     pub(super) interest: Interest,
     pub(super) symbols_max: usize,
+    /// What is wanted beyond those, to be polled.
+    pub(super) polled: watch::Sender<BTreeSet<Symbol>>,
     pub(super) providers: Vec<Arc<dyn Provider>>,
     /// Providers of each symbol, the preferred one first.
     pub(super) routes: HashMap<Symbol, Vec<usize>>,
@@ -56,7 +58,14 @@ impl Planner {
 
     /// Looks once at who wants what and who delivers.
     pub(super) fn plan(&mut self) {
+        let mut further = self.interest.wanted(usize::MAX);
         let wanted = self.interest.wanted(self.symbols_max);
+        further.retain(|symbol| !wanted.contains(symbol));
+        self.polled.send_if_modified(|polled| {
+            let changed = *polled != further;
+            *polled = further;
+            changed
+        });
         let mut by_provider: BTreeMap<usize, BTreeSet<Symbol>> = BTreeMap::new();
         for symbol in wanted {
             for provider in self.carriers(symbol) {

@@ -55,7 +55,8 @@ async fn round(
     Ok(Ok(line.provider.poll_pace(symbols.len())))
 }
 
-fn wait_after(error: &RelayError, every: Duration) -> Duration {
+/// How long the provider is left alone after such an answer.
+pub(super) fn wait_after(error: &RelayError, every: Duration) -> Duration {
     match error {
         RelayError::RateLimited { .. } => credits::until_next_minute(),
         RelayError::KeyRefused { .. } => REFUSED_WAIT,

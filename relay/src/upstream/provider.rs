@@ -83,7 +83,7 @@ pub enum Heard {
 #[must_use]
 pub const fn delivering(source: QuoteSource) -> FeedStatus {
     match source {
-        QuoteSource::TwelveData => FeedStatus::Live,
+        QuoteSource::TwelveData | QuoteSource::BookTicker => FeedStatus::Live,
         QuoteSource::Simulator | QuoteSource::Recorded => FeedStatus::Simulated,
     }
 }

@@ -129,3 +129,54 @@ async fn what_is_missing_between_two_ranges_is_known_until_it_is_filled() {
     );
     table.save("EURUSD", "1m", nothing).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_is_too_old_is_deleted_and_known_to_be_missing() {
+    let node = Node::start().await;
+    let [one, two] = ["one", "two"].map(|source| CandleTable::new(&node.store, source));
+    let rows = minutes("2026-01-16T10:00:00Z", 180, "1");
+    for table in [&one, &two] {
+        let whole = keep(rows.clone(), None, "2026-01-16T13:00:00Z", true);
+        table.save("EURUSD", "1m", whole.clone()).await.unwrap();
+        table.save("EURUSD", "5m", whole).await.unwrap();
+    }
+    let gone = keep(
+        minutes("2026-01-10T10:00:00Z", 5, "1"),
+        None,
+        "2026-01-10T10:05:00Z",
+        true,
+    );
+    one.save("GBPUSD", "1m", gone).await.unwrap();
+
+    let before = at("2026-01-16T12:00:00Z");
+    let deleted = CandleTable::prune(&node.store, "1m", before).await;
+    assert_eq!(deleted.unwrap(), 120 + 120 + 5);
+    for table in [&one, &two] {
+        let kept = table.load("EURUSD", "1m", None, 500).await.unwrap();
+        assert_eq!(kept.rows, rows[120..]);
+        assert_eq!(kept.complete_from, Some(Some(before)));
+        assert_eq!(kept.newest_at, Some(at("2026-01-16T13:00:00Z")));
+        let longer = table.load("EURUSD", "5m", None, 500).await.unwrap();
+        assert_eq!((longer.rows.len(), longer.complete_from), (180, Some(None)));
+    }
+    let nothing = one.load("GBPUSD", "1m", None, 500).await.unwrap();
+    assert_eq!(nothing, KeptCandles::default());
+    let again = CandleTable::prune(&node.store, "1m", before).await;
+    assert_eq!(again.unwrap(), 0);
+
+    // What is fetched again later is kept again.
+    let early = minutes("2026-01-16T11:00:00Z", 60, "1");
+    let from = Some("2026-01-16T11:00:00Z");
+    one.save(
+        "EURUSD",
+        "1m",
+        keep(early, from, "2026-01-16T12:00:00Z", false),
+    )
+    .await
+    .unwrap();
+    let kept = one.load("EURUSD", "1m", None, 500).await.unwrap();
+    assert_eq!(
+        (kept.rows.len(), kept.complete_from),
+        (120, Some(from.map(at)))
+    );
+}

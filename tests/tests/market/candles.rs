@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_tests::{answer::Answer, within};
+use daybook_tests::{Book, answer::Answer, within};
 use serde_json::{Value, json};
 
 use crate::support::{Market, RECOVERY};
@@ -93,4 +93,50 @@ async fn an_outage_leaves_no_hole_and_what_is_cached_is_served_meanwhile() {
             .all(|ours| ours["time"] == over[over.len() - 1]["time"]),
         "{wrong:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn candles_that_are_too_old_are_deleted_and_fetched_again_when_asked_for() {
+    let kept = ("MD_CANDLES_KEPT_DAYS", "5m=1");
+    let mut market = Market::start_with(|launch, _| launch.set(kept.0, kept.1)).await;
+    for interval in ["5m", "4h"] {
+        let path = format!("/market/candles?symbol=EURUSD&interval={interval}&limit=500");
+        let page = market.app.http.get(&path).await.expecting(200).json();
+        assert_eq!(candles(&page).len(), 500);
+    }
+    let book = Book::on(market.app.launch().get("DATABASE_URL").expect("a database"));
+    let count = async |interval: &str| {
+        let sql = "select count(*) filter (where time < now() - interval '1 day'), count(*) \
+                   from public.candles where symbol = 'EURUSD' and \"interval\" = $1";
+        let counted = sqlx::query_as::<_, (i64, i64)>(sql).bind(interval);
+        counted
+            .fetch_one(book.pool())
+            .await
+            .expect("the table is there")
+    };
+    // 500 of five minutes are more than a day and a half.
+    let (old, all) = count("5m").await;
+    assert!(old >= 200 && all >= 499, "{old} of {all}");
+    market.app.kill().await;
+    market.app.launch_again();
+    market.app.ready().await;
+    within(RECOVERY, "old candles deleted", || async {
+        let (old, all) = count("5m").await;
+        (old == 0 && all >= 280).then_some(())
+    })
+    .await;
+    let (old, all) = count("4h").await;
+    assert!(old > 400 && all >= 499, "others stay: {old} of {all}");
+
+    // What is left does not count for all that there is.
+    let asked = market.simulator.requests("/time_series").await;
+    let path = "/market/candles?symbol=EURUSD&interval=5m&limit=500";
+    let page = market.app.http.get(path).await.expecting(200).json();
+    let found = candles(&page);
+    assert_eq!(found.len(), 500);
+    for pair in found.windows(2) {
+        let apart = (second(&pair[1]) - second(&pair[0])).rem_euclid(86_400);
+        assert_eq!(apart, 300, "a hole before {}", pair[1]);
+    }
+    assert_eq!(market.simulator.requests("/time_series").await, asked + 1);
 }

@@ -144,7 +144,7 @@ async fn another_provider_takes_over_what_it_sells_and_gives_it_back() {
     market.refuses("EURUSD").await;
     market.fresh("BTCUSD").await;
     let bought = market.order("BTCUSD").await.expecting(201);
-    assert_eq!(bought.text_at("/execution/source"), "simulator");
+    assert_eq!(bought.text_at("/execution/source"), "book_ticker");
     market.simulator.mend().await;
     market.recovers().await;
     eventually("one subscription of each symbol", || async {

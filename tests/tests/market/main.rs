@@ -4,6 +4,7 @@
 mod candles;
 mod faults;
 mod interest;
+mod providers;
 mod soak;
 mod support;
 mod watching;

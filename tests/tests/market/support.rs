@@ -1,6 +1,9 @@
 //! A server whose provider can be made to fail.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
 
 use daybook_store::testing::TestDatabase;
 use daybook_tests::{
@@ -93,6 +96,23 @@ impl Market {
         self.stale(symbol).await;
         self.order(symbol).await.problem(422, "stale_quote");
         self.quote(symbol).await;
+    }
+
+    /// What is subscribed to upstream at this moment, by the provider's names.
+    pub async fn subscriptions(&self) -> BTreeSet<String> {
+        let stats = self.simulator.stats().await;
+        let subscriptions = stats["subscriptions"].as_object().expect("subscriptions");
+        subscriptions.keys().cloned().collect()
+    }
+
+    /// Waits until these and no others are subscribed to.
+    pub async fn subscribed(&self, expected: &[&str]) {
+        let expected: BTreeSet<String> = expected.iter().map(|it| (*it).to_owned()).collect();
+        let what = format!("subscriptions: {expected:?}");
+        within(Duration::from_secs(45), &what, || async {
+            (self.subscriptions().await == expected).then_some(())
+        })
+        .await;
     }
 
     /// Waits for the feed's state, as `/health/ready` tells it.

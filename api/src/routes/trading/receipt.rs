@@ -97,6 +97,7 @@ impl ConversionItem {
 const fn source(source: QuoteSource) -> &'static str {
     match source {
         QuoteSource::TwelveData => "twelve_data",
+        QuoteSource::BookTicker => "book_ticker",
         QuoteSource::Simulator => "simulator",
         QuoteSource::Recorded => "recorded",
     }

@@ -3,7 +3,6 @@
 
 use std::io;
 
-use axum::body::Bytes;
 use daybook_domain::Symbol;
 use tokio::task::yield_now;
 use tungstenite::{
@@ -44,15 +43,8 @@ impl Shard {
         &self,
         line: &Line,
         app: &Shared,
-        read: Bytes,
-        symbols: &[Symbol],
-        unknown: Vec<String>,
+        mut socket: WebSocketContext,
     ) -> Over {
-        let mut socket = context(read);
-        for name in unknown {
-            say(line, &mut socket, unknown_symbol(&name));
-        }
-        self.follow(line, symbols);
         let mut closed = false;
         let mut heard = 0;
         loop {
@@ -116,7 +108,7 @@ impl Shard {
     }
 
     /// Listens to these too, which have to be bought from now on if they were not.
-    fn follow(&self, line: &Line, symbols: &[Symbol]) {
+    pub(super) fn follow(&self, line: &Line, symbols: &[Symbol]) {
         let numbers = self.numbers(symbols);
         let named = numbers.iter().copied().zip(symbols.iter().copied());
         self.names.borrow_mut().extend(named);
@@ -132,14 +124,16 @@ impl Shard {
     }
 }
 
-fn context(read: Bytes) -> WebSocketContext {
+/// The reading side of a socket whose peer has sent `read` already.
+pub(super) fn context(read: &[u8]) -> WebSocketContext {
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_write_buffer_size(MESSAGE_MAX)
         .max_message_size(Some(MESSAGE_MAX))
         .max_frame_size(Some(MESSAGE_MAX));
-    WebSocketContext::from_partially_read(read.into(), Role::Server, Some(config))
+    // Copied, for the bytes are an end of the HTTP server's buffer and would keep all of it.
+    WebSocketContext::from_partially_read(read.to_vec(), Role::Server, Some(config))
 }
 
 fn hear(line: &Line, socket: &mut WebSocketContext) -> Heard {

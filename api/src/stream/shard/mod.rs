@@ -34,8 +34,12 @@ use tungstenite::protocol::frame::{
     coding::{Data, OpCode},
 };
 
-use self::{audience::Audience, board::Board, line::Line, scratch::Scratch};
-use super::{gate::Permit, handshake::Raw, protocol::status};
+use self::{audience::Audience, board::Board, line::Line, listener::context, scratch::Scratch};
+use super::{
+    gate::Permit,
+    handshake::Raw,
+    protocol::{status, unknown_symbol},
+};
 use crate::app::Shared;
 
 /// Lines that are served before anything else has its turn: a third of a millisecond.
@@ -234,9 +238,16 @@ impl Shard {
         let line = Rc::new(line);
         let place = self.lines.borrow_mut().insert(Rc::clone(&line));
         line.write(&text_frame(&status(*self.feed.borrow())));
+        for name in unknown {
+            line.write(&text_frame(&unknown_symbol(&name)));
+        }
+        self.follow(&line, &symbols);
+        let socket = context(&raw.read);
+        // What the task keeps it keeps for as long as the peer is there.
+        drop((raw.read, symbols));
         let shard = Rc::clone(self);
         spawn_local(async move {
-            let over = shard.listen(&line, &app, raw.read, &symbols, unknown).await;
+            let over = shard.listen(&line, &app, socket).await;
             shard.lines.borrow_mut().remove(place);
             shard.left.notify_one();
             drop(permit);
@@ -293,16 +304,21 @@ impl Shard {
         let ping = bytes_of(Frame::ping(Vec::new()));
         loop {
             ticks.tick().await;
-            // Those that nobody is in any more.
-            self.audiences
-                .borrow_mut()
-                .retain(|audience| Rc::strong_count(audience) > 1);
+            self.forget_audiences();
             self.keep_wanted();
             let now = Instant::now();
             for (_, line) in self.lines.borrow().iter() {
                 line.beat(now, &ping);
             }
         }
+    }
+
+    /// Forgets audiences that nobody is in any more. Pieces hold theirs, and where the last line has
+    /// gone none would take their place.
+    fn forget_audiences(&self) {
+        self.scratch.borrow_mut().clear();
+        let mut audiences = self.audiences.borrow_mut();
+        audiences.retain(|audience| Rc::strong_count(audience) > 1);
     }
 
     /// Says of every symbol that somebody listens to that it is wanted, whatever nobody else does.

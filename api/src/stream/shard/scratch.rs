@@ -29,6 +29,12 @@ struct Piece {
 }
 
 impl Scratch {
+    /// Lets go of every piece, and with it of audiences that nobody is in any more.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.pieces.clear();
+    }
+
     /// The frames for an audience that has been served up to `mark`.
     pub(super) fn frames(
         &mut self,
@@ -40,8 +46,7 @@ impl Scratch {
             || self.bytes.len() > BYTES_MAX
             || self.pieces.len() >= PIECES_MAX
         {
-            self.bytes.clear();
-            self.pieces.clear();
+            self.clear();
             self.end = board.end();
         }
         let known = self

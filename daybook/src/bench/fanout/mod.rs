@@ -12,7 +12,7 @@ pub mod server;
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use self::{
     contestant::Contestant,
@@ -43,6 +43,28 @@ pub struct FanoutArgs {
     /// Connections of the large loads.
     #[arg(long, default_value_t = 10_000)]
     many: usize,
+    /// Parts of the course to run; none named: all.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+}
+
+/// A part of the course.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// A thousand connections at three loads, beside the peers.
+    Loads,
+    /// Ten thousand connections.
+    Many,
+    /// A client that does not read.
+    Stalled,
+    /// Memory of connections that hear little.
+    Idle,
+}
+
+impl FanoutArgs {
+    fn runs(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
 }
 
 /// Runs every load.
@@ -65,18 +87,18 @@ pub fn run(args: &FanoutArgs) -> anyhow::Result<Report> {
         report: Report::default(),
     };
     let field = field(&race, args.alone);
-    for per_second in [300, 1_500, 3_000] {
-        let load = Load {
-            connections: 1_000,
-            symbols: SYMBOLS,
-            per_second,
-            seconds: args.seconds,
-        };
-        compare(&mut race, &field, &load)?;
+    if args.runs(Part::Loads) {
+        loads(&mut race, &field, args.seconds)?;
     }
-    many(&mut race, args)?;
-    stalled(&mut race, args.seconds)?;
-    idle(&mut race, &field, args.many)?;
+    if args.runs(Part::Many) {
+        many(&mut race, args)?;
+    }
+    if args.runs(Part::Stalled) {
+        stalled(&mut race, args.seconds)?;
+    }
+    if args.runs(Part::Idle) {
+        idle(&mut race, &field, args.many)?;
+    }
     Ok(race.report)
 }
 
@@ -90,6 +112,20 @@ fn field(race: &Race, alone: bool) -> Vec<Contestant> {
         }
     }
     field
+}
+
+/// A thousand connections, at three loads.
+fn loads(race: &mut Race, field: &[Contestant], seconds: u64) -> anyhow::Result<()> {
+    for per_second in [300, 1_500, 3_000] {
+        let load = Load {
+            connections: 1_000,
+            symbols: SYMBOLS,
+            per_second,
+            seconds,
+        };
+        compare(race, field, &load)?;
+    }
+    Ok(())
 }
 
 fn compare(race: &mut Race, field: &[Contestant], load: &Load) -> anyhow::Result<()> {

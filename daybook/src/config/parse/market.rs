@@ -2,14 +2,28 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use chrono::TimeDelta;
 use daybook_domain::{Decimal, Symbol};
-use daybook_relay::FilterConfig;
+use daybook_relay::{FilterConfig, Interval};
 use secrecy::SecretString;
 
 use super::{count, positive, url};
 use crate::config::{
     BookTickerSettings, MarketConfig, ProviderKind, SimulatorSettings, reader::Reader,
 };
+
+/// How long candles are kept: what a chart shows, and long enough to look back. What is older is
+/// asked of the provider again.
+const KEPT_DAYS: [(Interval, u32); 5] = [
+    (Interval::M1, 30),
+    (Interval::M5, 90),
+    (Interval::M15, 180),
+    (Interval::M30, 365),
+    (Interval::H1, 730),
+];
+
+/// A hundred years: also the database's calendar has a beginning.
+const KEPT_DAYS_MAX: u32 = 36_500;
 
 pub(super) fn in_use(read: &mut Reader) -> MarketConfig {
     let api_key = read.text("TWELVEDATA_API_KEY").map(SecretString::from);
@@ -18,7 +32,8 @@ pub(super) fn in_use(read: &mut Reader) -> MarketConfig {
     let providers = providers(read);
     let routes = routes(read);
     let uses = |kind| providers.contains(&kind) || routes.values().flatten().any(|it| *it == kind);
-    let book_ticker = book_ticker(read, uses(ProviderKind::BookTicker) && api_key.is_some());
+    let used = uses(ProviderKind::BookTicker);
+    let book_ticker = book_ticker(read, used, api_key.is_none());
     let seconds =
         |read: &mut Reader, name, default| Duration::from_secs(read.at_least_one(name, default));
     MarketConfig {
@@ -40,6 +55,9 @@ pub(super) fn in_use(read: &mut Reader) -> MarketConfig {
             .flatten(),
         history_ttl_minutes: seconds(read, "MD_HISTORY_TTL_1M_SEC", 60_u64),
         history_ttl_hours: seconds(read, "MD_HISTORY_TTL_1H_SEC", 3_600_u64),
+        candles_kept: read
+            .parsed_with("MD_CANDLES_KEPT_DAYS", candles_kept)
+            .unwrap_or_else(|| KEPT_DAYS.map(days).into()),
         filter: filter(read),
         simulator: simulator(read),
     }
@@ -103,9 +121,9 @@ fn route(entry: &str) -> Result<(Symbol, Vec<ProviderKind>), String> {
     Ok((symbol, kinds.collect::<Result<_, _>>()?))
 }
 
-/// Deals name the source of their quote in the book, for good, and the book has no name for this
-/// one yet: until it has, only a simulator of it is taken, whose quotes are marked as simulated.
-fn book_ticker(read: &mut Reader, required: bool) -> Option<BookTickerSettings> {
+/// Addresses of a real one are taken beside a real provider alone: candles are the first one's, and
+/// where it is simulated, real prices would be mixed with invented ones.
+fn book_ticker(read: &mut Reader, used: bool, simulated: bool) -> Option<BookTickerSettings> {
     let ws_url = url(read, "BOOK_TICKER_WS_URL", &["ws", "wss"]);
     let rest_url = url(read, "BOOK_TICKER_REST_URL", &["http", "https"]);
     for (name, given) in [
@@ -113,12 +131,12 @@ fn book_ticker(read: &mut Reader, required: bool) -> Option<BookTickerSettings> 
         ("BOOK_TICKER_REST_URL", &rest_url),
     ] {
         match given {
-            Some(address) if !is_loopback(address) => {
-                let problem = "must be on this machine: deals cannot name a real one as the \
-                               source of their price yet";
+            Some(_) if used && simulated => {
+                let problem = "needs TWELVEDATA_API_KEY: without it the market is simulated, and \
+                               real prices never mix with simulated ones";
                 read.error(name, problem.to_owned());
             }
-            None if required => {
+            None if used && !simulated => {
                 read.error(name, "is required where book_ticker is used".to_owned());
             }
             Some(_) | None => {}
@@ -129,14 +147,34 @@ fn book_ticker(read: &mut Reader, required: bool) -> Option<BookTickerSettings> 
         .map(|(ws_url, rest_url)| BookTickerSettings { ws_url, rest_url })
 }
 
-fn is_loopback(address: &str) -> bool {
-    let (_, rest) = address.split_once("://").unwrap_or(("", address));
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let host = authority
-        .rsplit_once(':')
-        .map_or(authority, |(host, _)| host);
-    let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+/// `1m=30,5m=off`: what is not named stays as it is; `off` alone: for ever, all of them.
+fn candles_kept(text: &str) -> Result<BTreeMap<Interval, TimeDelta>, String> {
+    let mut kept: BTreeMap<_, _> = KEPT_DAYS.map(days).into();
+    if text == "off" {
+        return Ok(BTreeMap::new());
+    }
+    for entry in text.split(',').map(str::trim) {
+        let (interval, number) = entry
+            .split_once('=')
+            .ok_or_else(|| format!("{entry}: must be interval=days, or off"))?;
+        let interval = Interval::parse(interval.trim()).map_err(|error| error.to_string())?;
+        match number_or_off(number.trim()).map_err(|problem| format!("{entry}: {problem}"))? {
+            Some(number) if number > KEPT_DAYS_MAX => {
+                return Err(format!(
+                    "{entry}: must be at most {KEPT_DAYS_MAX} days, or off"
+                ));
+            }
+            Some(number) => kept.extend([days((interval, number))]),
+            None => {
+                kept.remove(&interval);
+            }
+        }
+    }
+    Ok(kept)
+}
+
+fn days((interval, days): (Interval, u32)) -> (Interval, TimeDelta) {
+    (interval, TimeDelta::days(days.into()))
 }
 
 fn number_or_off(text: &str) -> Result<Option<u32>, String> {

@@ -1,6 +1,7 @@
 //! Configuration as a user writes it.
 
 mod documents;
+mod market;
 mod perimeter;
 
 use std::{fs, path::Path};
@@ -9,7 +10,7 @@ use daybook_domain::rules::SessionRule;
 
 use super::*;
 use crate::{
-    config::{ProviderKind, shown, variables::VARIABLES},
+    config::{shown, variables::VARIABLES},
     scratch::Scratch,
 };
 
@@ -265,88 +266,6 @@ fn the_public_address_gives_cors_origin_and_transport_security() {
         config.api.cors_origins,
         ["https://a.example", "https://b.example"]
     );
-}
-
-#[test]
-fn providers_are_named_in_order_and_each_symbol_may_have_its_own() {
-    let dir = Scratch::new();
-    let config = embedded(&dir, &[]).unwrap();
-    assert_eq!(config.market.providers, [ProviderKind::TwelveData]);
-    assert_eq!(
-        config.market.unwatched, None,
-        "simulated quotes cost nothing"
-    );
-    let pairs = [
-        ("MD_PROVIDERS", "twelve_data, book_ticker"),
-        (
-            "MD_SYMBOL_PROVIDERS",
-            "BTCUSD=book_ticker/twelve_data, ETHUSD=book_ticker",
-        ),
-        ("MD_HISTORY_TTL_1H_SEC", "7200"),
-    ];
-    let market = embedded(&dir, &pairs).unwrap().market;
-    let [ticker, twelve] = [ProviderKind::BookTicker, ProviderKind::TwelveData];
-    assert_eq!(market.providers, [twelve, ticker]);
-    assert_eq!(market.routes[&"BTCUSD".parse().unwrap()], [ticker, twelve]);
-    assert_eq!(market.routes[&"ETHUSD".parse().unwrap()], [ticker]);
-    assert_eq!(market.history_ttl_hours.as_secs(), 7_200);
-    let key = ("TWELVEDATA_API_KEY", "key");
-    let market = embedded(&dir, &[key, ("MD_UNWATCHED_SEC", "60")])
-        .unwrap()
-        .market;
-    assert_eq!(market.unwatched.map(|it| it.as_secs()), Some(60));
-}
-
-#[test]
-fn a_provider_whose_name_no_deal_can_carry_is_taken_from_this_machine_alone() {
-    let dir = Scratch::new();
-    let with = |ws: &str, rest: &str| {
-        let pairs = [
-            ("TWELVEDATA_API_KEY", "key"),
-            ("MD_PROVIDERS", "book_ticker"),
-            ("BOOK_TICKER_WS_URL", ws),
-            ("BOOK_TICKER_REST_URL", rest),
-        ];
-        embedded(&dir, &pairs)
-    };
-    let local = with("ws://127.0.0.1:9300/stream", "http://[::1]:9300").unwrap();
-    let ticker = local.market.book_ticker.unwrap();
-    assert_eq!(ticker.ws_url, "ws://127.0.0.1:9300/stream");
-    let real = with(
-        "wss://stream.example.com:9443/stream",
-        "https://127.0.0.1.example.com",
-    );
-    let both = ["BOOK_TICKER_WS_URL", "BOOK_TICKER_REST_URL"];
-    assert_eq!(names(&real.unwrap_err()), both);
-    assert_eq!(
-        names(&with("", "").unwrap_err()),
-        both,
-        "without a simulator they are required"
-    );
-}
-
-#[test]
-fn nonsense_about_providers_is_told() {
-    let dir = Scratch::new();
-    let pairs = [
-        ("MD_PROVIDERS", "twelve_data,twelve_data,reuters"),
-        ("MD_SYMBOL_PROVIDERS", "BTCUSD,ETHUSD=reuters"),
-        ("MD_UNWATCHED_SEC", "0"),
-        ("MD_CREDITS_PER_MINUTE", "many"),
-    ];
-    let errors = embedded(&dir, &pairs).unwrap_err();
-    let mut names = names(&errors);
-    names.dedup();
-    let expected = [
-        "MD_PROVIDERS",
-        "MD_SYMBOL_PROVIDERS",
-        "MD_UNWATCHED_SEC",
-        "MD_CREDITS_PER_MINUTE",
-    ];
-    names.sort_unstable();
-    let mut sorted = expected;
-    sorted.sort_unstable();
-    assert_eq!(names, sorted);
 }
 
 #[test]
