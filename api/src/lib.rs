@@ -49,6 +49,7 @@ use crate::{
 /// Everything: the contract at the root and under `/api/v1`, `/health`, `/openapi.json`, `/docs`.
 pub fn router(state: ApiState) -> Router {
     let app: Shared = Arc::new(App::new(state));
+    perimeter::watch_sockets(&app);
     let (routes, document) = parts();
     let routes = routes.fallback(absent).with_state(Arc::clone(&app));
     let all = routes

@@ -20,6 +20,7 @@ use crate::{
     app::Shared,
     routes::market::split_symbols,
     stream::{
+        gate::Cut,
         protocol::{QuotesOp, Said, error, unknown_symbol},
         socket::{MESSAGE_MAX, SYMBOLS_MAX},
     },
@@ -45,8 +46,8 @@ impl Shard {
         line: &Line,
         app: &Shared,
         read: Bytes,
-        symbols: &[Symbol],
-        unknown: Vec<String>,
+        mut cut: Cut,
+        (symbols, unknown): (&[Symbol], Vec<String>),
     ) -> Over {
         let mut socket = context(read);
         for name in unknown {
@@ -58,6 +59,10 @@ impl Shard {
         loop {
             if let Some(over) = line.over() {
                 return over;
+            }
+            if cut.is_off() {
+                close(line, &mut socket, CloseCode::Policy);
+                return Over::Blocked;
             }
             if self.closing.get() && !closed {
                 closed = true;
@@ -75,18 +80,19 @@ impl Shard {
                         yield_now().await;
                     }
                 }
-                Heard::Nothing => self.wait(line).await,
+                Heard::Nothing => self.wait(line, &mut cut).await,
                 Heard::Over(over) => return over,
             }
         }
     }
 
-    /// Until the peer says something, takes what waits, or the line is over.
-    async fn wait(&self, line: &Line) {
+    /// Until the peer says something, takes what waits, is cut off, or the line is over.
+    async fn wait(&self, line: &Line, cut: &mut Cut) {
         tokio::select! {
             // What failed shows when it is read or written.
             _ = line.stream.readable() => {}
             () = line.wake.notified() => {}
+            () = cut.off() => {}
             _ = line.stream.writable(), if line.has_unsent() => {
                 line.flush();
                 // The newest of everything, now that there is room again.

@@ -236,7 +236,9 @@ impl Shard {
         line.write(&text_frame(&status(*self.feed.borrow())));
         let shard = Rc::clone(self);
         spawn_local(async move {
-            let over = shard.listen(&line, &app, raw.read, &symbols, unknown).await;
+            let wanted = (&*symbols, unknown);
+            let over = shard.listen(&line, &app, raw.read, permit.cut(), wanted);
+            let over = over.await;
             shard.lines.borrow_mut().remove(place);
             shard.left.notify_one();
             drop(permit);
