@@ -67,7 +67,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 fn parts() -> (Router<Shared>, utoipa::openapi::OpenApi) {
     let (routes, mut document) = contract().split_for_parts();
-    openapi::describe_perimeter(&mut document);
+    openapi::describe_shared(&mut document);
     (routes, document)
 }
 
