@@ -7,7 +7,7 @@ use daybook_domain::{
     AccountId, ClientId, Currency, Instrument, Market, Symbol, account::AccountKind,
 };
 use daybook_engine::{Engine, Origin};
-use daybook_mail::Links;
+use daybook_mail::{HeldMails, Links};
 use daybook_projections::AccountRow;
 use uuid::Uuid;
 
@@ -56,6 +56,7 @@ pub(crate) struct App {
     pub(crate) handles: ApiState,
     pub(crate) tokens: Tokens,
     pub(crate) links: Links,
+    pub(crate) mails: HeldMails,
     pub(crate) passwords: Passwords,
     pub(crate) ended: Arc<Ended>,
     pub(crate) sign_ins: SignInGuard,
@@ -97,6 +98,7 @@ impl App {
                 &config.access_secret,
                 config.access_secret_previous.as_ref(),
             ),
+            mails: HeldMails::new(&handles.store, config.data_dir.as_deref()),
             passwords: Passwords::new(),
             ended: Ended::follow(handles.store.clone(), config.access_ttl),
             sign_ins: SignInGuard::new(&config.limits, &handles.store),

@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::PathBuf,
     str::FromStr,
     time::Duration,
 };
@@ -53,6 +54,8 @@ pub struct ApiConfig {
     pub leverage: u32,
     /// Accounts that a client may have.
     pub accounts_max: usize,
+    /// `DAYBOOK_DATA_DIR`: where mails are kept; none: nowhere.
+    pub data_dir: Option<PathBuf>,
     /// The house rules, for figures and for the age at which a quote counts as stale.
     pub rules: Rules,
 }
@@ -162,6 +165,7 @@ impl ApiConfig {
             demo_funds: Decimal::from(10_000),
             leverage: 100,
             accounts_max: 10,
+            data_dir: None,
             rules: Rules::default(),
         }
     }

@@ -50,6 +50,7 @@ use crate::{
 /// Everything: the contract at the root and under `/api/v1`, `/health`, `/openapi.json`, `/docs`.
 pub fn router(state: ApiState) -> Router {
     let app: Shared = Arc::new(App::new(state));
+    perimeter::watch_sockets(&app);
     let (routes, document) = parts();
     let routes = routes.fallback(absent).with_state(Arc::clone(&app));
     let all = routes
@@ -67,7 +68,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 fn parts() -> (Router<Shared>, utoipa::openapi::OpenApi) {
     let (routes, mut document) = contract().split_for_parts();
-    openapi::describe_perimeter(&mut document);
+    openapi::describe_shared(&mut document);
     (routes, document)
 }
 

@@ -91,9 +91,21 @@ impl KeptMails {
     /// # Errors
     /// When the directory or a file in it cannot be read.
     pub fn list(&self) -> io::Result<Vec<KeptMail>> {
+        self.those(|_| true)
+    }
+
+    /// Those to a client, newest first. Blocks.
+    ///
+    /// # Errors
+    /// When the directory or a file in it cannot be read.
+    pub fn of_client(&self, client_id: ClientId) -> io::Result<Vec<KeptMail>> {
+        self.those(|name| name.client_id == client_id)
+    }
+
+    fn those(&self, wanted: impl Fn(&Name) -> bool) -> io::Result<Vec<KeptMail>> {
         let mut mails = Vec::new();
         for (path, name) in self.files()? {
-            if name.unfinished {
+            if name.unfinished || !wanted(&name) {
                 continue;
             }
             match fs::read(&path) {
@@ -260,6 +272,7 @@ mod tests {
         let left = format!("{one}.{}.json.new", Uuid::from_u128(14));
         fs::write(kept.directory().join(left), "{").unwrap();
         assert_eq!(kept.list().unwrap().len(), 3);
+        assert_eq!(kept.of_client(one).unwrap().len(), 2);
         assert_eq!(kept.forget(one).unwrap(), 3);
         let left = kept.list().unwrap();
         assert_eq!(left.len(), 1);

@@ -19,6 +19,8 @@ mod dispatcher;
 #[cfg(feature = "outbox")]
 mod follower;
 #[cfg(feature = "outbox")]
+mod held;
+#[cfg(feature = "outbox")]
 pub mod kept;
 #[cfg(feature = "outbox")]
 mod markup;
@@ -33,6 +35,8 @@ mod telemetry;
 #[cfg(feature = "outbox")]
 mod template;
 
+#[cfg(feature = "outbox")]
+pub use held::{HeldError, HeldMail, HeldMails, MailState};
 #[cfg(feature = "outbox")]
 pub use kept::{KeptMail, KeptMails};
 pub use link::{EmailVerification, LinkError, Links, PasswordReset};

@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use daybook_domain::{ClientId, Timestamp};
 use sqlx::{FromRow, PgConnection, PgPool, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use crate::{cause::Cause, template::Template};
+use crate::{cause::Cause, held::MailState, template::Template};
 
 /// Mails' identifiers are UUIDv5 in this space.
 const SPACE: Uuid = Uuid::from_u128(0x6d1f_8a52_94c0_4e0b_8f13_5d2c_7ab9_40e6);
@@ -45,6 +46,32 @@ pub(crate) enum Outcome {
     GivenUp(String),
     /// To be tried again after this time; why.
     Again(String, Duration),
+}
+
+/// A row as its client may read it.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct HeldRow {
+    pub(crate) id: Uuid,
+    pub(crate) template: String,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) attempts: i32,
+    pub(crate) last_error: Option<String>,
+    sent_at: Option<DateTime<Utc>>,
+    given_up_at: Option<DateTime<Utc>>,
+    skipped_at: Option<DateTime<Utc>>,
+}
+
+impl HeldRow {
+    /// What became of it, and when.
+    pub(crate) fn state(&self) -> (MailState, Option<DateTime<Utc>>) {
+        let ends = [
+            (MailState::Sent, self.sent_at),
+            (MailState::GivenUp, self.given_up_at),
+            (MailState::Skipped, self.skipped_at),
+        ];
+        let ended = ends.into_iter().find(|(_, at)| at.is_some());
+        ended.unwrap_or((MailState::Due, None))
+    }
 }
 
 impl NewMail {
@@ -140,6 +167,18 @@ pub(crate) async fn forget(
         .execute(connection)
         .await?;
     Ok(deleted.rows_affected())
+}
+
+/// All rows of a client, in the book's order.
+pub(crate) async fn of_client(
+    pool: &PgPool,
+    client_id: ClientId,
+) -> Result<Vec<HeldRow>, sqlx::Error> {
+    let sql = "select id, template, created_at, attempts, last_error, \
+                   sent_at, given_up_at, skipped_at \
+               from public.mails where client_id = $1 order by position, id";
+    let rows = sqlx::query_as(sql).bind(client_id.0);
+    rows.fetch_all(pool).await
 }
 
 /// Claims at most `most` mails that are due; a claim that nobody settles runs out by itself.

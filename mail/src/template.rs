@@ -33,6 +33,12 @@ macro_rules! templates {
                 }
             }
 
+            /// Its first line; no subject is made of values.
+            #[must_use]
+            pub fn subject(self) -> &'static str {
+                self.source().lines().next().unwrap_or_default()
+            }
+
             pub(crate) const fn source(self) -> &'static str {
                 match self {
                     $(Self::$variant => include_str!(concat!("../templates/", $name, ".txt")),)*
@@ -101,6 +107,7 @@ mod tests {
     fn every_mail_reads_as_it_was_last_read() {
         for template in Template::ALL {
             let mail = render(template.source(), &sample()).unwrap();
+            assert_eq!(mail.subject, template.subject());
             let shown = format!("{}\n\n{}\n{}", mail.subject, mail.text, mail.html);
             insta::assert_snapshot!(template.as_str(), shown);
         }

@@ -4,8 +4,8 @@
 //! listens for the outcome; the writer's side looks for requests by polling alone, because a
 //! listener on the writer's node would be woken by every batch that it commits itself.
 //!
-//! What a command carries in `secrets` (hashed or sealed by then) is dropped with its outcome: no
-//! copy of a key outlives its use here.
+//! What a command carries in `secrets` (hashed or sealed by then) is dropped with its outcome, or
+//! an hour after its operator has stopped waiting: no copy of a key outlives its use here.
 
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ const CHANNEL: &str = "daybook_operator";
 const POLL: Duration = Duration::from_millis(250);
 /// How much longer than asked an operator waits for a request that has been taken.
 const GRACE: Duration = Duration::from_secs(30);
+/// For how long a request that nobody waits for any more, and that nobody has closed, keeps what is
+/// secret in it.
+const SECRETS_KEPT: Duration = Duration::from_secs(3_600);
 /// Outcome of a request that was withdrawn.
 const WITHDRAWN: &str = r#"{"outcome":"withdrawn"}"#;
 
@@ -124,6 +127,20 @@ impl OperatorRequests {
              where id = $1 and done_at is null";
         sqlx::query(sql).bind(id).execute(store.pool()).await?;
         Ok(())
+    }
+
+    /// Drops the secrets of requests that were abandoned: nobody waits for them any more, for an
+    /// hour already, and none of them will be executed. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn forget_abandoned(store: &Store) -> Result<u64, StoreError> {
+        let sql = "update public.operator_requests \
+             set command = (command::jsonb - 'secrets')::json \
+             where done_at is null and command::jsonb ? 'secrets' \
+                 and expires_at < clock_timestamp() - make_interval(secs => $1)";
+        let forgotten = sqlx::query(sql).bind(SECRETS_KEPT.as_secs_f64());
+        Ok(forgotten.execute(store.pool()).await?.rows_affected())
     }
 
     /// Says what became of a request, as JSON text.

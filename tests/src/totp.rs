@@ -1,6 +1,8 @@
 //! Codes of an authenticator, as RFC 6238 says: written down here a second time, so that the
 //! program's own arithmetic is not what it is checked with.
 
+use std::{env, process::Command};
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 
@@ -19,6 +21,27 @@ pub fn code(secret: &str, seconds: u64) -> String {
     let word = [0, 1, 2, 3].map(|place| digest[offset + place]);
     let number = u32::from_be_bytes(word) & 0x7fff_ffff;
     format!("{:06}", number % 1_000_000)
+}
+
+/// The codes of this step and of the next one, as `oathtool` says; none (and a note) where it is
+/// not installed.
+///
+/// # Panics
+/// When it fails, or is missing where continuous integration needs it.
+#[must_use]
+pub fn oathtool(secret: &str) -> Option<[String; 2]> {
+    let arguments = ["--totp", "-b", "--window=1", secret];
+    let Ok(output) = Command::new("oathtool").args(arguments).output() else {
+        let is_ci = env::var("CI").as_deref() == Ok("true");
+        assert!(!is_ci, "there is no oathtool; scripts/test installs it");
+        eprintln!("SKIPPED: there is no oathtool (Debian: apt-get install oathtool)");
+        return None;
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "oathtool failed: {said}");
+    let codes = String::from_utf8_lossy(&output.stdout);
+    let codes: Vec<String> = codes.lines().map(str::to_owned).collect();
+    Some(codes.try_into().expect("two codes"))
 }
 
 fn base32(text: &str) -> Vec<u8> {

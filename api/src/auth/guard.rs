@@ -104,6 +104,16 @@ impl SignInGuard {
         }
     }
 
+    /// Forgets the failures of an account whose owner was proved otherwise. Where the database does
+    /// not take it the block runs out by itself.
+    pub(crate) async fn forgive(&self, account: &str) {
+        if self.rules.is_some()
+            && let Err(problem) = in_time(self.table.forgive(account)).await
+        {
+            tracing::warn!(code = ?problem.code(), "failed sign-ins are not forgotten");
+        }
+    }
+
     /// Waits while others are under way that may fail still: after their end it is known whether
     /// this one may be made.
     async fn reserve(&self, account: &str, address: IpAddr, rules: SignInRules) -> Answered<Held> {

@@ -3,7 +3,11 @@
 
 mod traps;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use axum::{
     extract::{Request, State},
@@ -12,10 +16,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use daybook_store::perimeter::BlockedAddresses;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{
-    app::Shared,
+    app::{App, Shared},
     config::{ApiConfig, Network},
     problem::{Code, Problem},
     request::RequestInfo,
@@ -27,6 +31,10 @@ const URI_BYTES_MAX: usize = 8 * 1024;
 const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// How long the answer waits until the other nodes know of a blocked address too.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often blocked addresses are looked for among those that hold sockets. With the age of a
+/// node's list it is less than a second.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Programs that look for holes in web servers, as they name themselves.
 pub const SCANNERS: &[&str] = &[
@@ -119,6 +127,19 @@ impl Perimeter {
             Err(_) => tracing::warn!("an address is blocked, so far on this node alone"),
         }
     }
+}
+
+/// Ends sockets of addresses that are blocked while they hold them, as long as the app is there.
+pub(crate) fn watch_sockets(app: &Shared) {
+    let app = Arc::downgrade(app);
+    tokio::spawn(async move {
+        while let Some(app) = Weak::<App>::upgrade(&app) {
+            let sockets = &app.handles.sockets;
+            sockets.cut_off(|address| app.perimeter.is_blocked(address));
+            drop(app);
+            sleep(LOOK_EVERY).await;
+        }
+    });
 }
 
 /// The layer. Right inside the one that names the request and renders problems.

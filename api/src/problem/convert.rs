@@ -3,6 +3,7 @@
 use daybook_documents::DocumentError;
 use daybook_domain::{AccountRejection, ClientRejection, EndpointRejection, StaffRejection};
 use daybook_engine::EngineError;
+use daybook_mail::HeldError;
 use daybook_projections::ReadError;
 use daybook_relay::RelayError;
 use daybook_store::StoreError;
@@ -189,6 +190,15 @@ impl From<DocumentError> for Problem {
             DocumentError::Missing(_) | DocumentError::Altered(_) | DocumentError::Settings(_) => {
                 failed(Code::Internal, &error)
             }
+        }
+    }
+}
+
+impl From<HeldError> for Problem {
+    fn from(error: HeldError) -> Self {
+        match error {
+            HeldError::Store(error) => error.into(),
+            HeldError::Kept(_) => failed(Code::Internal, &error),
         }
     }
 }

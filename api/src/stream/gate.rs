@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -19,7 +20,7 @@ use crate::{
 /// Counts the sockets that are open: WebSockets and streams of events alike.
 pub(super) struct Gate {
     per_address_max: Option<u32>,
-    held: Mutex<HashMap<Caller, u32>>,
+    held: Mutex<HashMap<Caller, Held>>,
     open: watch::Sender<usize>,
     closing: watch::Sender<bool>,
 }
@@ -28,6 +29,38 @@ pub(super) struct Gate {
 pub(super) struct Permit {
     gate: Arc<Gate>,
     caller: Caller,
+    cut: Cut,
+}
+
+/// What one caller holds.
+struct Held {
+    count: u32,
+    address: IpAddr,
+    cut: watch::Sender<bool>,
+}
+
+/// Tells of the end of a caller's sockets. Each waits with its own.
+#[derive(Clone)]
+pub(super) struct Cut(watch::Receiver<bool>);
+
+impl Cut {
+    /// Waits until the address is blocked; for ever, where it is not. Cancel-safe.
+    pub(super) async fn off(&mut self) {
+        if self.0.wait_for(|cut| *cut).await.is_err() {
+            // Nobody can cut it any more.
+            std::future::pending().await
+        }
+    }
+
+    pub(super) fn is_off(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+impl Permit {
+    pub(super) fn cut(&self) -> Cut {
+        self.cut.clone()
+    }
 }
 
 impl Gate {
@@ -46,19 +79,35 @@ impl Gate {
             return Err(Problem::new(Code::Unavailable));
         }
         let caller = Caller::of_address(info.address);
-        let mut held = self.lock();
-        let count = held.entry(caller).or_insert(0);
-        if self.per_address_max.is_some_and(|max| *count >= max) {
+        let mut all = self.lock();
+        let held = all.entry(caller).or_insert_with(|| Held {
+            count: 0,
+            address: info.address,
+            cut: watch::channel(false).0,
+        });
+        if self.per_address_max.is_some_and(|max| held.count >= max) {
             metrics::counter!("daybook_sockets_refused_total").increment(1);
             return Err(Problem::new(Code::TooManyConnections));
         }
-        *count += 1;
-        drop(held);
+        held.count += 1;
+        let cut = Cut(held.cut.subscribe());
+        drop(all);
         self.moved(1);
         Ok(Permit {
             gate: Arc::clone(self),
             caller,
+            cut,
         })
+    }
+
+    /// Ends the sockets of every address that is blocked.
+    pub(super) fn cut_off(&self, is_blocked: impl Fn(IpAddr) -> bool) {
+        let all = self.lock();
+        for held in all.values().filter(|held| is_blocked(held.address)) {
+            if !held.cut.send_replace(true) {
+                tracing::info!(sockets = held.count, "sockets of a blocked address are cut");
+            }
+        }
     }
 
     /// Lets nobody in any more, and tells those who are in.
@@ -80,14 +129,14 @@ impl Gate {
     }
 
     fn leave(&self, caller: Caller) {
-        let mut held = self.lock();
-        if let Some(count) = held.get_mut(&caller) {
-            *count -= 1;
-            if *count == 0 {
-                held.remove(&caller);
+        let mut all = self.lock();
+        if let Some(held) = all.get_mut(&caller) {
+            held.count -= 1;
+            if held.count == 0 {
+                all.remove(&caller);
             }
         }
-        drop(held);
+        drop(all);
         self.moved(-1);
     }
 
@@ -103,7 +152,7 @@ impl Gate {
     }
 
     /// Counts are whole at any moment: a panic elsewhere spoils nothing.
-    fn lock(&self) -> MutexGuard<'_, HashMap<Caller, u32>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Caller, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -182,6 +231,21 @@ mod tests {
         assert_eq!(gate.empty(Duration::from_millis(1)).await, 1);
         drop(permit);
         assert_eq!(gate.empty(Duration::from_secs(20)).await, 0);
+    }
+
+    #[tokio::test]
+    async fn only_a_blocked_address_is_cut_off_and_whoever_comes_back_begins_anew() {
+        let gate = Arc::new(Gate::new(None));
+        let permit = gate.enter(&info()).unwrap();
+        let mut cut = permit.cut();
+        gate.cut_off(|_| false);
+        assert!(!cut.is_off());
+        assert!(timeout(Duration::from_millis(20), cut.off()).await.is_err());
+        gate.cut_off(|address| address == std::net::Ipv4Addr::LOCALHOST);
+        timeout(Duration::from_secs(20), cut.off()).await.unwrap();
+        assert!(cut.is_off());
+        drop(permit);
+        assert!(!gate.enter(&info()).unwrap().cut().is_off());
     }
 
     #[test]

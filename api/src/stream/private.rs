@@ -9,7 +9,7 @@ use axum::{
     Extension,
     extract::{
         State,
-        ws::{Utf8Bytes, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+        ws::{Utf8Bytes, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
     http::HeaderMap,
     response::Response,
@@ -100,25 +100,26 @@ pub(crate) async fn private(
     };
     let permit = app.handles.sockets.enter(&info)?;
     let session = async move |socket| {
-        run(socket, app, identity).await;
+        let mut cut = permit.cut();
+        let mut peer = Peer::new(socket);
+        let end = tokio::select! {
+            end = run(&mut peer, app, identity) => Some(end),
+            () = cut.off() => None,
+        };
+        match end {
+            Some(End::Gone) => {}
+            Some(End::Close(code, reason)) => peer.close(code, reason).await,
+            None => peer.cut(close::POLICY, "the address is blocked").await,
+        }
         drop(permit);
     };
     Ok(limited(upgrade).protocols([PROTOCOL]).on_upgrade(session))
 }
 
-async fn run(socket: WebSocket, app: Shared, identity: Option<Identity>) {
-    let mut peer = Peer::new(socket);
-    let end = match authenticated(&mut peer, &app, identity).await {
-        Ok(identity) => {
-            Session::new(app, identity)
-                .run_until_closing(&mut peer)
-                .await
-        }
+async fn run(peer: &mut Peer, app: Shared, identity: Option<Identity>) -> End {
+    match authenticated(peer, &app, identity).await {
+        Ok(identity) => Session::new(app, identity).run_until_closing(peer).await,
         Err(end) => end,
-    };
-    match end {
-        End::Gone => {}
-        End::Close(code, reason) => peer.close(code, reason).await,
     }
 }
 

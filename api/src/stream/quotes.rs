@@ -20,7 +20,7 @@ use tokio::{sync::watch, time::timeout};
 use utoipa::IntoParams;
 
 use super::{
-    gate::{Permit, check_origin},
+    gate::{Cut, Permit, check_origin},
     handshake::{accept, upgraded},
     protocol::{status, unknown_symbol},
     shard::Arrival,
@@ -153,6 +153,7 @@ struct Events {
     _watch: Watch,
     feed: watch::Receiver<FeedStatus>,
     closing: watch::Receiver<bool>,
+    cut: Cut,
     /// Sent before anything else.
     greeting: Option<Bytes>,
     _permit: Permit,
@@ -174,6 +175,7 @@ fn events(
         hub,
         feed,
         closing: app.handles.sockets.closing(),
+        cut: permit.cut(),
         greeting: Some(chunk(greeting(state, unknown))),
         _permit: permit,
     };
@@ -202,6 +204,7 @@ impl Events {
                 messages = self.quotes.next() => Some(quotes_chunk(&self.hub, &messages)),
                 // The end of the stream is how a listener learns of ours.
                 _ = self.closing.wait_for(|closing| *closing) => None,
+                () = self.cut.off() => None,
                 changed = self.feed.changed() => {
                     changed.ok()?;
                     let state = *self.feed.borrow_and_update();

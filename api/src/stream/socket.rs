@@ -12,6 +12,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 /// A peer that takes nothing for so long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Whoever is cut off has no longer.
+const CUT_TIMEOUT: Duration = Duration::from_millis(100);
 /// Spread, so that those who came together are not pinged together.
 const PING_EVERY_MS: std::ops::Range<u64> = 20_000..30_000;
 /// Two pings without any sign of life.
@@ -28,6 +30,7 @@ const WRITE_BUFFER_MAX: usize = 256 * 1024;
 /// Close codes of RFC 6455, and ours from 4000 on.
 pub(super) mod close {
     pub(in crate::stream) const AWAY: u16 = 1001;
+    pub(in crate::stream) const POLICY: u16 = 1008;
     pub(in crate::stream) const TRY_AGAIN_LATER: u16 = 1013;
     pub(in crate::stream) const UNAUTHENTICATED: u16 = 4401;
     pub(in crate::stream) const AUTH_TIMEOUT: u16 = 4408;
@@ -111,6 +114,16 @@ impl Peer {
                     }
                 }
             }
+        }
+    }
+
+    /// Says why, and ends; a peer that does not take it at once ends all the same.
+    pub(super) async fn cut(self, code: u16, reason: &'static str) {
+        if timeout(CUT_TIMEOUT, self.close(code, reason))
+            .await
+            .is_err()
+        {
+            tracing::debug!("a socket did not take its close frame");
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -84,6 +85,11 @@ impl Sockets {
 
     pub(super) fn enter(&self, info: &RequestInfo) -> Answered<Permit> {
         self.gate.enter(info)
+    }
+
+    /// Ends the sockets of every address that is blocked by now.
+    pub(crate) fn cut_off(&self, is_blocked: impl Fn(IpAddr) -> bool) {
+        self.gate.cut_off(is_blocked);
     }
 
     pub(super) fn closing(&self) -> watch::Receiver<bool> {

@@ -162,6 +162,7 @@ fn api_config(config: &Config) -> ApiConfig {
         demo_funds: settings.demo_funds,
         leverage: settings.leverage,
         accounts_max: settings.accounts_max,
+        data_dir: Some(config.data_dir.clone()),
         rules: config.rules().clone(),
         ..ApiConfig::new(config.secrets.access.clone())
     }

@@ -13,7 +13,7 @@ mod staff;
 use std::{sync::Weak, time::Duration};
 
 use daybook_store::{OperatorRequest, OperatorRequests, Store};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 pub use self::{
     command::{ClientOperation, OperatorCommand, OperatorOutcome},
@@ -27,6 +27,8 @@ use crate::{
 
 /// A request is taken within this time.
 const POLL: Duration = Duration::from_millis(250);
+/// How often secrets of abandoned requests are looked for.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
 /// Tries to tell an outcome, about a second apart.
 const TRIES: usize = 30;
 
@@ -56,7 +58,12 @@ pub(crate) async fn settle_unfinished(store: &Store) -> Result<(), EngineError> 
 /// Takes requests and executes them until told to stop, or until nobody holds the engine any more.
 /// What is being executed is finished first.
 pub(crate) async fn run(engine: Weak<Inner>, store: Store, mut stop: watch::Receiver<bool>) {
+    let mut forget_at = Instant::now();
     while !*stop.borrow() {
+        if Instant::now() >= forget_at {
+            forget_at = Instant::now() + FORGET_EVERY;
+            forget(&store).await;
+        }
         match OperatorRequests::take(&store).await {
             Ok(Some(request)) => {
                 let Some(inner) = engine.upgrade() else {
@@ -111,6 +118,14 @@ fn shown(command: &str) -> String {
             serde_json::Value::Object(command).to_string()
         },
     )
+}
+
+async fn forget(store: &Store) {
+    match OperatorRequests::forget_abandoned(store).await {
+        Ok(0) => {}
+        Ok(requests) => tracing::info!(requests, "secrets of abandoned requests are dropped"),
+        Err(error) => tracing::debug!(%error, "abandoned requests cannot be read"),
+    }
 }
 
 async fn give_back(store: &Store, request: &OperatorRequest) {

@@ -297,6 +297,28 @@ async fn a_request_that_no_writer_takes_is_withdrawn_and_never_executed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_begins_to_write_drops_what_is_secret_in_abandoned_requests() {
+    let mut rig = Rig::start(config()).await;
+    let sql = format!(
+        "insert into operator_requests (id, actor, command, expires_at) \
+         values ('{}', 'cli:grace', '{{\"op\":\"staff\",\"secrets\":{{\"totp\":\"sealed\"}}}}', \
+             clock_timestamp() - interval '2 hours')",
+        Uuid::now_v7()
+    );
+    rig.sql(&sql).await;
+    rig.restart().await;
+    eventually("nothing is secret in it", || async {
+        let sql = "select command::text from operator_requests";
+        let kept: String = sqlx::query_scalar(sql)
+            .fetch_one(rig.store.pool())
+            .await
+            .unwrap();
+        kept == r#"{"op": "staff"}"#
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_ends_between_execution_and_outcome_executes_nothing_twice() {
     let mut rig = Rig::start(config()).await;
     let trader = rig.trader().await;

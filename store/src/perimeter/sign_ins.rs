@@ -161,6 +161,27 @@ impl SignInTable {
         Ok(())
     }
 
+    /// The owner has proved who they are by other means than signing in: the account's failures are
+    /// forgotten and it is blocked no longer. Attempts under way may fail still, and addresses stay
+    /// as they are.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn forgive(&self, account: &str) -> Result<(), StoreError> {
+        let sql = "
+            with held as materialized (
+                select pg_advisory_xact_lock(hashtextextended($1, 0))),
+            failures as (
+                delete from public.sign_in_attempts using held
+                where subject = $1 and (lapses_at is null or lapses_at <= clock_timestamp()))
+            delete from public.sign_in_blocks using held where subject = $1";
+        sqlx::query(sql)
+            .bind(account_subject(account))
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// Nothing became of the attempt, and nobody learnt anything: it never was.
     ///
     /// # Errors
@@ -181,7 +202,7 @@ impl SignInTable {
         let hash = self.keys.lookup_hash("sign_in_address", &network);
         Attempt {
             id: Uuid::now_v7(),
-            account: format!("account {account}"),
+            account: account_subject(account),
             address: format!("address {hash}"),
         }
     }
@@ -208,6 +229,10 @@ impl Attempt {
     fn subjects(&self) -> [&str; 2] {
         [&self.account, &self.address]
     }
+}
+
+fn account_subject(account: &str) -> String {
+    format!("account {account}")
 }
 
 async fn count(connection: &mut PgConnection, attempt: &Attempt) -> Result<Count, StoreError> {

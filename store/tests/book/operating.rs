@@ -108,6 +108,32 @@ async fn what_is_secret_in_a_command_is_dropped_with_its_outcome() {
 }
 
 #[tokio::test]
+async fn what_is_secret_in_an_abandoned_command_is_dropped_after_an_hour() {
+    let node = Node::start().await;
+    let pool = node.store.pool();
+    for (minutes, taken) in [("59", "null"), ("61", "null"), ("61", "clock_timestamp()")] {
+        let sql = format!(
+            "insert into public.operator_requests (id, actor, command, expires_at, taken_at) \
+             values (gen_random_uuid(), 'cli', '{{\"op\":\"staff\",\"secrets\":{{\"a\":1}}}}', \
+                 clock_timestamp() - interval '{minutes} minutes', {taken})"
+        );
+        sqlx::query(&sql).execute(pool).await.unwrap();
+    }
+    let forgotten = async || {
+        OperatorRequests::forget_abandoned(&node.store)
+            .await
+            .unwrap()
+    };
+    assert_eq!(forgotten().await, 2);
+    assert_eq!(forgotten().await, 0);
+    let sql = "select command::jsonb ? 'secrets' from public.operator_requests order by expires_at";
+    let secret: Vec<bool> = sqlx::query_scalar(sql).fetch_all(pool).await.unwrap();
+    assert_eq!(secret, [false, false, true]);
+    let unfinished = OperatorRequests::unfinished(&node.store).await.unwrap();
+    assert_eq!(unfinished.len(), 1, "what was taken is settled as before");
+}
+
+#[tokio::test]
 async fn the_last_day_rolled_over_is_remembered() {
     let node = Node::start().await;
     assert_eq!(node.store.rolled_through().await.unwrap(), None);

@@ -173,6 +173,26 @@ async fn an_attempt_that_succeeds_forgives_the_account_but_not_the_address() {
 }
 
 #[tokio::test]
+async fn an_account_that_is_forgiven_is_blocked_no_longer_and_its_addresses_are() {
+    let (_database, node, other) = two_nodes().await;
+    let (table, other) = (SignInTable::new(&node), SignInTable::new(&other));
+    for _ in 0..RULES.failures_max {
+        fail(&table, "ada", "203.0.113.1").await;
+    }
+    assert!(is_blocked(&reserve(&table, "ada", "203.0.113.2").await));
+    other.forgive("ada").await.unwrap();
+    assert!(is_blocked(&reserve(&table, "ada", "203.0.113.1").await));
+    // Nothing is left of what failed, and what is under way counts still.
+    let under_way = begun(&table, "ada", "203.0.113.2").await;
+    fail(&table, "ada", "203.0.113.3").await;
+    other.forgive("ada").await.unwrap();
+    assert_eq!(table.failed(&under_way, RULES).await.unwrap(), 1);
+    fail(&table, "grace", "203.0.113.4").await;
+    other.forgive("ada").await.unwrap();
+    assert_eq!(fail(&table, "grace", "203.0.113.5").await, 2);
+}
+
+#[tokio::test]
 async fn an_attempt_given_back_never_was() {
     let (_database, store, _) = two_nodes().await;
     let table = SignInTable::new(&store);

@@ -1,7 +1,12 @@
 //! `GET /user/export`: everything, and nothing of anybody else.
 
-use daybook_tests::{Form, World, form::pdf};
+use std::time::Duration;
+
+use daybook_tests::{Form, World, form::pdf, mailbox, within};
 use serde_json::{Value, json};
+
+/// From the answer of a request to the mail that it causes.
+const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_gets_all_that_is_held_about_them() {
@@ -108,4 +113,66 @@ async fn a_long_history_is_exported_whole() {
         .all(|(event, n)| event["sequence"] == n);
     assert!(contiguous, "every event once, in order");
     assert!(answer.text.contains(&last));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mails_are_exported_without_the_tokens_of_their_links() {
+    let world = World::start().await;
+    let (trader, other) = (world.trader().await, world.trader().await);
+    mailbox::newest(&world.app, &other.email, "Confirm", 1).await;
+    let confirm = mailbox::newest(&world.app, &trader.email, "Confirm", 1).await;
+    let email = json!({ "email": trader.email });
+    let forgot = world.app.http.post("/auth/forgot", &email).await;
+    forgot.expecting(202);
+    let reset = mailbox::newest(&world.app, &trader.email, "new password", 1).await;
+
+    let answer = within(SOON, "both mails sent", || async {
+        let answer = trader.http.get("/user/export").await.expecting(200);
+        let mails = answer.json()["mails"].as_array().expect("a list").clone();
+        let all_sent = mails.iter().all(|mail| mail["state"] == "sent");
+        (mails.len() == 2 && all_sent).then_some(answer)
+    })
+    .await;
+    let export = answer.json();
+    let mails = export["mails"].as_array().expect("a list");
+    for (mail, (kept, template)) in mails
+        .iter()
+        .zip([(&confirm, "verify_email"), (&reset, "reset_password")])
+    {
+        assert_eq!(mail["mailId"], kept["id"]);
+        assert_eq!(mail["template"], template);
+        assert_eq!(mail["subject"], kept["subject"]);
+        assert_eq!(
+            (&mail["attempts"], &mail["reason"]),
+            (&json!(1), &Value::Null)
+        );
+        assert!(
+            mail["createdAt"].as_str() <= mail["endedAt"].as_str(),
+            "{mail}"
+        );
+        let token = mailbox::token(kept);
+        assert!(!answer.text.contains(&token), "a link's token is shown");
+        let text = kept["text"].as_str().expect("a text");
+        assert_eq!(mail["text"], text.replace(&token, "(removed)"));
+    }
+}
+
+/// Whoever has a mail server keeps no mails, and is told what became of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn mails_that_are_not_kept_are_told_of() {
+    let world =
+        World::start_with(|launch| launch.set("SMTP_URL", "smtp://127.0.0.1:1?tls=none")).await;
+    let trader = world.trader().await;
+    let mail = within(SOON, "a mail that failed", || async {
+        let export = trader.http.get("/user/export").await.expecting(200).json();
+        let mail = export["mails"][0].clone();
+        (mail["reason"] != Value::Null).then_some(mail)
+    })
+    .await;
+    assert_eq!(mail["state"], "due");
+    assert_eq!(mail["subject"], "Confirm your e-mail address");
+    assert_eq!(
+        (&mail["text"], &mail["endedAt"]),
+        (&Value::Null, &Value::Null)
+    );
 }

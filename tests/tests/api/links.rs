@@ -1,11 +1,14 @@
 //! Links in mails: an address is verified, a forgotten password chosen anew.
 
 use daybook_tests::{
-    Trader, World,
+    Answer, Trader, World,
     client::{PASSWORD, registration},
     mailbox::{newest, token},
 };
+use reqwest::Method;
 use serde_json::json;
+
+use crate::two_factor::Guarded;
 
 /// A live order, which an empty account cannot pay for.
 async fn live_order(trader: &Trader) -> daybook_tests::Answer {
@@ -142,4 +145,77 @@ async fn a_forgotten_password_is_chosen_anew_once() {
     sign_in(PASSWORD).await.problem(401, "invalid_credentials");
     sign_in(new).await.expecting(200);
     newest(&world.app, &trader.email, "changed", 1).await;
+}
+
+/// Signing in, from wherever a proxy says that somebody is.
+async fn sign_in_from(world: &World, email: &str, password: &str, address: &str) -> Answer {
+    let body = json!({ "email": email, "password": password });
+    let call = world.app.http.call(Method::POST, "/auth/login").json(&body);
+    call.header("x-forwarded-for", address).send().await
+}
+
+/// Has the account blocked from one address, and chooses another password.
+async fn blocked_and_reset(world: &World, email: &str, password: &str, stranger: &str) {
+    for _ in 0..5 {
+        let wrong = sign_in_from(world, email, "not-the-password", stranger).await;
+        wrong.problem(401, "invalid_credentials");
+    }
+    let blocked = sign_in_from(world, email, PASSWORD, "203.0.113.7").await;
+    blocked.problem(429, "sign_in_blocked");
+    let forgot = json!({ "email": email });
+    let asked = world.app.http.post("/auth/forgot", &forgot).await;
+    asked.expecting(202);
+    let link = token(&newest(&world.app, email, "new password", 1).await);
+    let body = json!({ "token": link, "password": password });
+    world
+        .app
+        .http
+        .post("/auth/reset", &body)
+        .await
+        .expecting(204);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_password_through_a_link_lifts_the_accounts_block_and_not_the_addresses() {
+    let world = World::start_with(|launch| {
+        launch
+            .set("LOGIN_BLOCK_AFTER", "5")
+            .set("LOGIN_DELAY_MS", "0")
+            .set("TRUSTED_PROXIES", "127.0.0.0/8")
+    })
+    .await;
+    let (owner, stranger) = ("203.0.113.7", "203.0.113.66");
+    let new = "tuesday-kettle-nine-marbles";
+    let trader = world.trader().await;
+    blocked_and_reset(&world, &trader.email, new, stranger).await;
+    sign_in_from(&world, &trader.email, new, owner)
+        .await
+        .expecting(200);
+    let from_there = sign_in_from(&world, &trader.email, new, stranger).await;
+    from_there.problem(429, "sign_in_blocked");
+    // Failures count from none again.
+    for _ in 0..4 {
+        let wrong = sign_in_from(&world, &trader.email, PASSWORD, "203.0.113.8").await;
+        wrong.problem(401, "invalid_credentials");
+    }
+    sign_in_from(&world, &trader.email, new, owner)
+        .await
+        .expecting(200);
+}
+
+/// Who has the mailbox alone gets no more guesses at codes than anybody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_that_guards_a_second_factor_outlives_another_password() {
+    let world = World::start_with(|launch| {
+        launch
+            .set("LOGIN_BLOCK_AFTER", "5")
+            .set("LOGIN_DELAY_MS", "0")
+            .set("TRUSTED_PROXIES", "127.0.0.0/8")
+    })
+    .await;
+    let new = "tuesday-kettle-nine-marbles";
+    let guarded = Guarded::new(&world).await;
+    blocked_and_reset(&world, &guarded.trader.email, new, "203.0.113.66").await;
+    let blocked = sign_in_from(&world, &guarded.trader.email, new, "203.0.113.7").await;
+    blocked.problem(429, "sign_in_blocked");
 }

@@ -1,6 +1,10 @@
 //! What holds for every socket: who may have one, what a slow one gets, how one ends.
 
-use std::{collections::BTreeMap, net::TcpListener, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::TcpListener,
+    time::{Duration, Instant},
+};
 
 use daybook_tests::{EventStream, Http, Launch, Socket, World};
 use futures::future::join_all;
@@ -280,4 +284,45 @@ async fn hundreds_come_and_go_and_all_hear_the_same() {
 fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("bound").to_string()
+}
+
+/// A block of an address is one of its sockets too, on whichever thread they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn sockets_of_an_address_that_is_blocked_are_closed_within_a_second() {
+    let world = World::start_with(|launch| launch.set("TRUSTED_PROXIES", "127.0.0.0/8")).await;
+    let trader = world.trader().await;
+    let http = &world.app.http;
+    let open = async |path: &str, address: &str| {
+        let header = Some(("x-forwarded-for", address));
+        Socket::try_open_with(http, path, header)
+            .await
+            .expect("it upgrades")
+    };
+    let (stranger, friend) = ("198.51.100.7", "198.51.100.8");
+    let private = format!("/ws?token={}", trader.http.token().expect("a token"));
+    let mut cut = [
+        open("/stream?symbols=EURUSD", stranger).await,
+        open(&private, stranger).await,
+        // One that has not said yet who it is.
+        open("/ws", stranger).await,
+    ];
+    let events = http.call(reqwest::Method::GET, "/stream?symbols=EURUSD");
+    let events = events.header("x-forwarded-for", stranger).open().await;
+    let mut kept = open("/stream?symbols=EURUSD", friend).await;
+
+    let output = world.app.run(&["blocked", "add", stranger]).await;
+    assert!(output.status.success(), "{output:?}");
+    let blocked = Instant::now();
+    for socket in &mut cut {
+        assert_eq!(socket.close_code().await, Some(1008));
+    }
+    // To its end: a stream of events has no other sign.
+    events.text().await.expect("what was sent, whole");
+    // What is promised, and as much again for a busy machine.
+    assert!(blocked.elapsed() < Duration::from_secs(2), "{blocked:?}");
+    world.price("1.10100", "1.10110").await;
+    kept.until("the quote", |message| message["bid"] == "1.10100")
+        .await;
+    let refused = Socket::try_open_with(http, "/ws", Some(("x-forwarded-for", stranger)));
+    assert_eq!(refusal(refused.await), (403, "address_blocked".to_owned()));
 }

@@ -2,7 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use daybook_tests::{Answer, Trader, World, client::PASSWORD, python, totp::code};
+use daybook_tests::{
+    Answer, Trader, World,
+    client::PASSWORD,
+    python,
+    totp::{code, oathtool},
+};
 use serde_json::{Value, json};
 
 fn now() -> u64 {
@@ -11,14 +16,14 @@ fn now() -> u64 {
 }
 
 /// A client whose sign-in asks for codes.
-struct Guarded {
-    trader: Trader,
+pub(crate) struct Guarded {
+    pub(crate) trader: Trader,
     secret: String,
     recovery: Vec<String>,
 }
 
 impl Guarded {
-    async fn new(world: &World) -> Self {
+    pub(crate) async fn new(world: &World) -> Self {
         let trader = world.trader().await;
         let setup = trader
             .http
@@ -212,4 +217,31 @@ async fn pyotp_and_pyjwt_agree() {
     assert_eq!(claims["typ"], "access");
     let left = claims["exp"].as_u64().expect("a time") - now();
     assert!(left <= Duration::from_secs(900).as_secs());
+}
+
+/// A third one: the authenticator of the command line.
+#[tokio::test(flavor = "multi_thread")]
+async fn oathtool_agrees() {
+    let world = World::start().await;
+    let trader = world.trader().await;
+    let setup = trader.http.post("/auth/2fa/setup", &json!({})).await;
+    let secret = setup.expecting(200).text_at("/secret");
+    let Some([this_step, _]) = oathtool(&secret) else {
+        return;
+    };
+    let verified = trader
+        .http
+        .post("/auth/2fa/verify", &json!({ "code": this_step }))
+        .await;
+    verified.expecting(200);
+    let sign_in = async |totp: &str| {
+        let body = json!({ "email": trader.email, "password": PASSWORD, "totp": totp });
+        world.app.http.post("/auth/login", &body).await
+    };
+    // What proved the factor is used up; the code after it is none yet.
+    sign_in(&this_step)
+        .await
+        .problem(401, "invalid_credentials");
+    let [_, next] = oathtool(&secret).expect("it was there a moment ago");
+    sign_in(&next).await.expecting(200);
 }

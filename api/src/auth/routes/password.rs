@@ -43,7 +43,8 @@ pub(crate) struct ChangeBody {
     password: SecretString,
 }
 
-/// Chooses a new password through a mail's link, which works once. All sessions end.
+/// Chooses a new password through a mail's link, which works once. All sessions end, and a block of
+/// the account is lifted, unless it guards a second factor too.
 #[utoipa::path(post, path = "/auth/reset", operation_id = "resetPassword", tag = "auth", request_body = ResetBody,
     responses(
         (status = 204, description = "Changed; sign in with the new one"),
@@ -67,6 +68,10 @@ pub(crate) async fn reset(
     let hash = app.passwords.hash(value.password).await?;
     let command = ClientCommand::ResetPassword { number };
     keep(&act, "reset_password", command, hash).await?;
+    // A mailbox is no second factor: whoever has nothing else must not get more guesses at codes.
+    if client.security.two_factor.is_none() {
+        app.sign_ins.forgive(&account_of(&app, &client)).await;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -14,6 +14,7 @@ use axum::{
 };
 use chrono::Utc;
 use daybook_domain::ClientId;
+use daybook_mail::HeldMail;
 use daybook_projections::names;
 use daybook_store::{Metadata, SessionRow, StreamId, SubjectKey};
 use serde::Serialize;
@@ -55,6 +56,8 @@ pub(crate) struct ExportBody {
     sessions: Vec<SessionItem>,
     /// Accounts with their figures now, oldest first.
     accounts: Vec<AccountBody>,
+    /// Mails that were to be sent, oldest first.
+    mails: Vec<MailItem>,
 }
 
 /// As it is described: the events are written one by one.
@@ -79,6 +82,29 @@ pub(crate) struct SessionItem {
     last_seen_at: String,
     /// Somebody of the broker's, in the client's place.
     impersonated_by: Option<String>,
+}
+
+/// A mail to the client.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MailItem {
+    mail_id: String,
+    /// Which kind of mail.
+    #[schema(example = "verify_email")]
+    template: String,
+    #[schema(example = "Confirm your e-mail address")]
+    subject: Option<&'static str>,
+    /// `due`, `sent`, `given_up` or `skipped`.
+    #[schema(example = "sent")]
+    state: &'static str,
+    created_at: String,
+    /// When it was sent, given up or skipped.
+    ended_at: Option<String>,
+    attempts: i32,
+    /// Why it failed or was not sent.
+    reason: Option<String>,
+    /// What stood in it, where it is kept. Tokens of links are left out.
+    text: Option<String>,
 }
 
 /// Everything that is held about the client, to be saved.
@@ -145,7 +171,29 @@ async fn sections(app: &Shared, client_id: ClientId, key: &SubjectKey) -> Answer
         kyc: kyc_body(app, client_id, key).await?,
         sessions: sessions(app, client_id, key).await?,
         accounts,
+        mails: mails(app, client_id).await?,
     })
+}
+
+async fn mails(app: &App, client_id: ClientId) -> Answered<Vec<MailItem>> {
+    let item = |mail: HeldMail| MailItem {
+        mail_id: mail.id.to_string(),
+        template: mail.template,
+        subject: mail.subject,
+        state: mail.state.as_str(),
+        created_at: text::time(mail.created_at),
+        ended_at: mail.ended_at.map(text::time),
+        attempts: mail.attempts,
+        reason: mail.reason,
+        text: mail.text,
+    };
+    Ok(app
+        .mails
+        .of(client_id)
+        .await?
+        .into_iter()
+        .map(item)
+        .collect())
 }
 
 async fn sessions(app: &App, client_id: ClientId, key: &SubjectKey) -> Answered<Vec<SessionItem>> {

@@ -35,6 +35,8 @@ pub(super) enum Over {
     Overfull,
     /// It broke the protocol, or sent more than is taken.
     Misbehaved,
+    /// Its address was blocked.
+    Blocked,
 }
 
 /// A socket of this thread.
@@ -205,6 +207,7 @@ impl Over {
             Self::Silent => "silent",
             Self::Overfull => "overfull",
             Self::Misbehaved => "misbehaved",
+            Self::Blocked => "blocked",
         }
     }
 }

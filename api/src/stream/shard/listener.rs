@@ -19,6 +19,7 @@ use crate::{
     app::Shared,
     routes::market::split_symbols,
     stream::{
+        gate::Cut,
         protocol::{QuotesOp, Said, error, unknown_symbol},
         socket::{MESSAGE_MAX, SYMBOLS_MAX},
     },
@@ -44,12 +45,17 @@ impl Shard {
         line: &Line,
         app: &Shared,
         mut socket: WebSocketContext,
+        mut cut: Cut,
     ) -> Over {
         let mut closed = false;
         let mut heard = 0;
         loop {
             if let Some(over) = line.over() {
                 return over;
+            }
+            if cut.is_off() {
+                close(line, &mut socket, CloseCode::Policy);
+                return Over::Blocked;
             }
             if self.closing.get() && !closed {
                 closed = true;
@@ -67,18 +73,19 @@ impl Shard {
                         yield_now().await;
                     }
                 }
-                Heard::Nothing => self.wait(line).await,
+                Heard::Nothing => self.wait(line, &mut cut).await,
                 Heard::Over(over) => return over,
             }
         }
     }
 
-    /// Until the peer says something, takes what waits, or the line is over.
-    async fn wait(&self, line: &Line) {
+    /// Until the peer says something, takes what waits, is cut off, or the line is over.
+    async fn wait(&self, line: &Line, cut: &mut Cut) {
         tokio::select! {
             // What failed shows when it is read or written.
             _ = line.stream.readable() => {}
             () = line.wake.notified() => {}
+            () = cut.off() => {}
             _ = line.stream.writable(), if line.has_unsent() => {
                 line.flush();
                 // The newest of everything, now that there is room again.

@@ -247,7 +247,8 @@ impl Shard {
         drop((raw.read, symbols));
         let shard = Rc::clone(self);
         spawn_local(async move {
-            let over = shard.listen(&line, &app, socket).await;
+            let cut = permit.cut();
+            let over = shard.listen(&line, &app, socket, cut).await;
             shard.lines.borrow_mut().remove(place);
             shard.left.notify_one();
             drop(permit);

@@ -1,7 +1,10 @@
 //! What keeps an account's owner from being forgotten.
 
 use super::*;
-use crate::account::Unsettled;
+use crate::account::{
+    FundingVerdict::{Approve, Complete, Reject},
+    Unsettled,
+};
 
 fn unsettled(acts: impl IntoIterator<Item = Act>) -> Option<String> {
     let found = given(acts).account.unsettled();
@@ -52,4 +55,33 @@ fn what_is_held_or_owed_is_not_settled_either() {
     account.funds.held = Decimal::ZERO;
     account.funds.real = dec("-0.01");
     assert!(matches!(account.unsettled(), Some(Unsettled::RealMoney(_))));
+}
+
+#[test]
+fn a_deposit_or_withdrawal_is_open_until_it_is_paid_or_refused() {
+    let of = |desk: &Desk| desk.account.unsettled().map(|it| it.to_string());
+    let asked = given([opened_as(AccountKind::Live, "USD", 100)]).when(deposit("d", "25"));
+    let open = "1 deposits or withdrawals are open";
+    assert_eq!(
+        of(&asked).as_deref(),
+        Some(open),
+        "before any money is there"
+    );
+    let approved = asked.when(decided("d", Approve));
+    assert_eq!(of(&approved).as_deref(), Some(open));
+    assert!(matches!(
+        approved.account.unsettled(),
+        Some(Unsettled::Funding(1))
+    ));
+    let completed = approved.when(decided("d", Complete));
+    let paid = "the real balance is 25.00 USD";
+    assert_eq!(of(&completed).as_deref(), Some(paid));
+    let refused = given([opened_as(AccountKind::Live, "USD", 100)])
+        .when(deposit("d", "25"))
+        .when(decided("d", Reject));
+    assert_eq!(of(&refused), None);
+    // Money that is held is named before the request that holds it.
+    let held = given(live("10")).when(withdrawal("w", "10"));
+    let waits = "10.00 USD is held for requested withdrawals";
+    assert_eq!(of(&held).as_deref(), Some(waits));
 }
