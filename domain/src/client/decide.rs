@@ -100,6 +100,12 @@ impl Client {
             Command::ChangeKycStatus { to, notes, by } => {
                 self.change_kyc(*to, notes.as_deref(), by, at)
             }
+            Command::GrantImpersonation {
+                grant_id,
+                grant,
+                by,
+            } => self.grant_impersonation(*grant_id, grant, by, at),
+            Command::Impersonate { session_id, pass } => self.impersonate(*session_id, pass, at),
             Command::Suspend { reason, by } => self.suspend(reason, by, at),
             Command::Reinstate { by } => {
                 let reinstated = ClientEvent::ClientReinstated { by: by.clone(), at };

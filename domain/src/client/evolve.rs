@@ -1,6 +1,6 @@
 //! How facts change what is known of a client.
 
-use super::{Client, ClientEvent, Factor, Registration, security::TwoFactor};
+use super::{Client, ClientEvent, Factor, Grant, Registration, security::TwoFactor};
 
 const STRANGER: &str = "corrupt stream: a client that is not registered";
 
@@ -70,6 +70,29 @@ impl Client {
                 self.kyc.status = *to;
                 self.kyc.notes.clone_from(notes);
             }
+            ClientEvent::ImpersonationGranted {
+                grant_id,
+                admin_id,
+                reason,
+                by: _,
+                expires_at,
+                at,
+            } => {
+                let grant = Grant {
+                    admin_id: admin_id.clone(),
+                    reason: reason.clone(),
+                    expires_at: *expires_at,
+                    used: false,
+                };
+                self.impersonations.granted(*grant_id, grant, *at);
+            }
+            ClientEvent::ImpersonationConsumed {
+                token,
+                good_until,
+                at,
+                ..
+            } => self.impersonations.consumed(token, *good_until, *at),
+            ClientEvent::ImpersonationRefused { at, .. } => self.impersonations.refused(*at),
             ClientEvent::ClientSuspended { .. } => self.suspended = true,
             ClientEvent::ClientReinstated { .. } => self.suspended = false,
             ClientEvent::ClientErased { .. } => self.erased = true,
