@@ -1,6 +1,6 @@
 //! How facts change what is known of a client.
 
-use super::{Client, ClientEvent, Factor, Grant, Registration, security::TwoFactor};
+use super::{Client, ClientEvent, Factor, Registration, security::TwoFactor};
 
 const STRANGER: &str = "corrupt stream: a client that is not registered";
 
@@ -32,13 +32,10 @@ impl Client {
                 ..
             } => {
                 let profile = self.profile.as_mut().expect(STRANGER);
-                *profile = Registration {
-                    email: std::mem::take(&mut profile.email),
-                    first_name: first_name.clone(),
-                    last_name: last_name.clone(),
-                    phone: phone.clone(),
-                    country: country.clone(),
-                };
+                profile.first_name.clone_from(first_name);
+                profile.last_name.clone_from(last_name);
+                profile.phone.clone_from(phone);
+                profile.country.clone_from(country);
             }
             ClientEvent::PasswordResetRequested { number, at } => {
                 self.security.resets = *number;
@@ -70,29 +67,9 @@ impl Client {
                 self.kyc.status = *to;
                 self.kyc.notes.clone_from(notes);
             }
-            ClientEvent::ImpersonationGranted {
-                grant_id,
-                admin_id,
-                reason,
-                by: _,
-                expires_at,
-                at,
-            } => {
-                let grant = Grant {
-                    admin_id: admin_id.clone(),
-                    reason: reason.clone(),
-                    expires_at: *expires_at,
-                    used: false,
-                };
-                self.impersonations.granted(*grant_id, grant, *at);
-            }
-            ClientEvent::ImpersonationConsumed {
-                token,
-                good_until,
-                at,
-                ..
-            } => self.impersonations.consumed(token, *good_until, *at),
-            ClientEvent::ImpersonationRefused { at, .. } => self.impersonations.refused(*at),
+            ClientEvent::ImpersonationGranted { .. }
+            | ClientEvent::ImpersonationConsumed { .. }
+            | ClientEvent::ImpersonationRefused { .. } => self.impersonations.evolve(event),
             ClientEvent::ClientSuspended { .. } => self.suspended = true,
             ClientEvent::ClientReinstated { .. } => self.suspended = false,
             ClientEvent::ClientErased { .. } => self.erased = true,

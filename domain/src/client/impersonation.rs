@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Client, ClientEvent, ClientRejection, field, security::Asked};
+use super::{Client, ClientCommand, ClientEvent, ClientRejection, field, security::Asked};
 use crate::{SessionId, Timestamp, id::GrantId};
 
 /// A grant is good for so long, in seconds.
@@ -192,7 +192,23 @@ impl Pass {
 type Decided = Result<Vec<ClientEvent>, ClientRejection>;
 
 impl Client {
-    pub(super) fn grant_impersonation(
+    /// Decides the commands of this file.
+    pub(super) fn decide_impersonation(&self, command: &ClientCommand, at: Timestamp) -> Decided {
+        if let ClientCommand::GrantImpersonation {
+            grant_id,
+            grant,
+            by,
+        } = command
+        {
+            return self.grant_impersonation(*grant_id, grant, by, at);
+        }
+        if let ClientCommand::Impersonate { session_id, pass } = command {
+            return self.impersonate(*session_id, pass, at);
+        }
+        Ok(Vec::new())
+    }
+
+    fn grant_impersonation(
         &self,
         grant_id: GrantId,
         grant: &Grant,
@@ -218,7 +234,7 @@ impl Client {
     }
 
     /// Lets in, or notes that it does not. Nothing at all: refused, and noted often enough.
-    pub(super) fn impersonate(&self, session_id: SessionId, pass: &Pass, at: Timestamp) -> Decided {
+    fn impersonate(&self, session_id: SessionId, pass: &Pass, at: Timestamp) -> Decided {
         if let Pass::Crm {
             admin_id, reason, ..
         } = pass
@@ -267,13 +283,37 @@ impl Client {
 }
 
 impl Impersonations {
-    pub(super) fn granted(&mut self, grant_id: GrantId, grant: Grant, at: Timestamp) {
-        self.forget(at);
-        self.grants.insert(grant_id, grant);
+    /// Applies the events of this file.
+    pub(super) fn evolve(&mut self, event: &ClientEvent) {
+        self.forget(event.at());
+        if let ClientEvent::ImpersonationGranted {
+            grant_id,
+            admin_id,
+            reason,
+            expires_at,
+            ..
+        } = event
+        {
+            let grant = Grant {
+                admin_id: admin_id.clone(),
+                reason: reason.clone(),
+                expires_at: *expires_at,
+                used: false,
+            };
+            self.grants.insert(*grant_id, grant);
+        }
+        if let ClientEvent::ImpersonationConsumed {
+            token, good_until, ..
+        } = event
+        {
+            self.consumed(token, *good_until);
+        }
+        if let ClientEvent::ImpersonationRefused { at, .. } = event {
+            self.refusals.note(*at);
+        }
     }
 
-    pub(super) fn consumed(&mut self, token: &SsoToken, good_until: Timestamp, at: Timestamp) {
-        self.forget(at);
+    fn consumed(&mut self, token: &SsoToken, good_until: Timestamp) {
         match token {
             SsoToken::Grant { grant_id } => {
                 let grant = self.grants.get_mut(grant_id);
@@ -286,9 +326,5 @@ impl Impersonations {
                 assert!(before.is_none(), "corrupt stream: a token was used twice");
             }
         }
-    }
-
-    pub(super) fn refused(&mut self, at: Timestamp) {
-        self.refusals.note(at);
     }
 }

@@ -85,11 +85,14 @@ impl Ada {
         };
         let mut events = self.asks(&command, second).unwrap();
         assert!(events.len() <= 1, "{events:?}");
-        match events.pop()? {
-            ClientEvent::ImpersonationConsumed { admin_id, .. } => Some(Ok(admin_id)),
-            ClientEvent::ImpersonationRefused { refusal, .. } => Some(Err(refusal)),
-            other => panic!("{other:?}"),
+        let event = events.pop()?;
+        if let ClientEvent::ImpersonationConsumed { admin_id, .. } = event {
+            return Some(Ok(admin_id));
         }
+        if let ClientEvent::ImpersonationRefused { refusal, .. } = event {
+            return Some(Err(refusal));
+        }
+        panic!("{event:?}");
     }
 
     fn comes_by_grant(&mut self, number: u128, second: i64) -> Option<Result<String, Refusal>> {
