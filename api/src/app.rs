@@ -17,6 +17,7 @@ use crate::{
         ended::Ended,
         guard::SignInGuard,
         password::Passwords,
+        sso::SsoTokens,
         token::{Identity, StaffIdentity, Tokens},
     },
     bounded::Bounded,
@@ -55,6 +56,7 @@ pub(crate) struct Acknowledged {
 pub(crate) struct App {
     pub(crate) handles: ApiState,
     pub(crate) tokens: Tokens,
+    pub(crate) sso: SsoTokens,
     pub(crate) links: Links,
     pub(crate) mails: HeldMails,
     pub(crate) passwords: Passwords,
@@ -94,6 +96,7 @@ impl App {
         let config = Arc::clone(&handles.config);
         Self {
             tokens: Tokens::new(&config),
+            sso: SsoTokens::new(&config.impersonation),
             links: Links::new(
                 &config.access_secret,
                 config.access_secret_previous.as_ref(),
@@ -218,12 +221,36 @@ pub(crate) fn sealed_origin(
 ) -> Origin {
     use daybook_store::Metadata;
     let user_agent = info.user_agent.as_ref();
-    Origin {
+    let origin = Origin {
         actor: format!("client:{client}"),
+        on_behalf_of: None,
         reason: reason.to_owned(),
         correlation_id: info.id.to_string(),
         ip: Some(key.seal(Metadata::IP, &info.address.to_string())),
         user_agent: user_agent.map(|text| key.seal(Metadata::USER_AGENT, text)),
+    };
+    match info.impersonator(client) {
+        Some(admin_id) => in_place_of(client, admin_id, origin),
+        None => origin,
+    }
+}
+
+/// What an administrator of the broker's does in a client's place.
+pub(crate) fn in_place_of(client: ClientId, admin_id: &str, origin: Origin) -> Origin {
+    Origin {
+        actor: admin_actor(admin_id),
+        on_behalf_of: Some(format!("client:{client}")),
+        ..origin
+    }
+}
+
+/// An administrator as the book names them: an operator in the CRM, whichever door they use.
+pub(crate) fn admin_actor(admin_id: &str) -> String {
+    const UNNAMED: &str = "crm";
+    if admin_id == UNNAMED {
+        UNNAMED.to_owned()
+    } else {
+        format!("crm:{admin_id}")
     }
 }
 

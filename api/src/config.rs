@@ -33,6 +33,8 @@ pub struct ApiConfig {
     pub crm_token: Option<SecretString>,
     /// `CRM_SERVICE_TOKEN_PREVIOUS`: still valid during a rotation.
     pub crm_token_previous: Option<SecretString>,
+    /// Who comes in a client's place, and what they may do there.
+    pub impersonation: ImpersonationConfig,
     /// How long an access token lives.
     pub access_ttl: Duration,
     /// This node's address as leadership advertises it: a node that finds itself named as the
@@ -58,6 +60,27 @@ pub struct ApiConfig {
     pub data_dir: Option<PathBuf>,
     /// The house rules, for figures and for the age at which a quote counts as stale.
     pub rules: Rules,
+}
+
+/// Somebody of the broker's in a client's place.
+#[derive(Clone, Debug)]
+pub struct ImpersonationConfig {
+    /// `SSO_IMPERSONATION_SECRET`: signs our tokens, and is the bearer token of whoever asks for one.
+    pub sso_secret: SecretString,
+    /// `SSO_IMPERSONATION_SECRET_PREVIOUS`: still good during a rotation.
+    pub sso_secret_previous: Option<SecretString>,
+    /// `CRM_SSO_SECRET`: verifies the CRM's own tokens; none: it has none.
+    pub crm_sso_secret: Option<SecretString>,
+    /// `CRM_SSO_SECRET_PREVIOUS`: still verifies during a rotation.
+    pub crm_sso_secret_previous: Option<SecretString>,
+    /// `IMPERSONATION_SESSION_SEC`: how long such a session lasts, however much it is used.
+    pub session_ttl: Duration,
+    /// `IMPERSONATION_CAN_WITHDRAW`: whether it may ask for withdrawals.
+    pub can_withdraw: bool,
+    /// `APP_URL`, without a slash at its end: where such a session leads.
+    pub app_url: String,
+    /// `API_URL`, without a slash at its end: where tokens are shown.
+    pub api_url: String,
 }
 
 /// Rate limits; none switches one off.
@@ -151,6 +174,16 @@ impl ApiConfig {
             refresh_ttl: Duration::from_secs(7 * 24 * 3600),
             secure_cookies: true,
             live_requires_kyc: false,
+            impersonation: ImpersonationConfig {
+                sso_secret: access_secret.clone(),
+                sso_secret_previous: None,
+                crm_sso_secret: None,
+                crm_sso_secret_previous: None,
+                session_ttl: Duration::from_secs(3600),
+                can_withdraw: false,
+                app_url: String::new(),
+                api_url: String::new(),
+            },
             access_secret,
             access_secret_previous: None,
             crm_token: None,

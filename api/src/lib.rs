@@ -27,7 +27,8 @@ use std::sync::Arc;
 pub use auth::first::{CredentialsError, FirstCredentials, staff_email_hash};
 use axum::{Router, extract::DefaultBodyLimit};
 pub use config::{
-    ApiConfig, CaptchaConfig, LimitStore, Limits, Network, PerimeterConfig, SCANNERS,
+    ApiConfig, CaptchaConfig, ImpersonationConfig, LimitStore, Limits, Network, PerimeterConfig,
+    SCANNERS,
 };
 pub use problem::{ErrorEntry, error_catalogue};
 pub use serve::{install_metrics, metrics_router, serve};
@@ -87,6 +88,8 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(sign_in::two_factor::setup))
         .routes(routes!(sign_in::two_factor::verify))
         .routes(routes!(sign_in::two_factor::disable))
+        .routes(routes!(sign_in::sso::grant, sign_in::sso::consume_crm))
+        .routes(routes!(sign_in::sso::consume))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::end))
         .routes(routes!(user::me, user::change))

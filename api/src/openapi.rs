@@ -63,7 +63,7 @@ impl Modify for Surroundings {
             .scheme(HttpAuthScheme::Bearer)
             .description(Some(
                 "`CRM_SERVICE_TOKEN` itself, or a JWT signed with it (HS256, `exp` required); the \
-                 operator in `X-Crm-Actor`",
+                 operator in `X-Crm-Actor`. POST /sso/impersonate takes `SSO_IMPERSONATION_SECRET` too",
             ))
             .build();
         components.add_security_scheme("crm", SecurityScheme::Http(crm));

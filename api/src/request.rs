@@ -9,6 +9,7 @@ use axum::{
     extract::{ConnectInfo, Request},
     http::{HeaderMap, header},
 };
+use daybook_domain::ClientId;
 use uuid::Uuid;
 
 use crate::{
@@ -63,6 +64,13 @@ impl RequestInfo {
 }
 
 impl RequestInfo {
+    /// Who acts in this client's place.
+    pub(crate) fn impersonator(&self, client: ClientId) -> Option<&str> {
+        let identity = self.identity.as_ref().ok()?;
+        let own = identity.client_id == client;
+        identity.impersonated_by.as_deref().filter(|_| own)
+    }
+
     /// The network that the address lies in, as far as households and companies have one: /24 of
     /// IPv4, /48 of IPv6.
     pub(crate) fn network(&self) -> String {

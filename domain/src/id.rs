@@ -49,6 +49,10 @@ identifier!(
     SessionId
 );
 identifier!(
+    /// One permission to come in a client's place.
+    GrantId
+);
+identifier!(
     /// One document that a client has handed in.
     DocumentId
 );

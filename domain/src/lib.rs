@@ -35,7 +35,8 @@ pub use account::{Account, AccountCommand, AccountEvent, AccountRejection};
 pub use client::{Client, ClientCommand, ClientEvent, ClientRejection};
 pub use endpoint::{Endpoint, EndpointCommand, EndpointEvent, EndpointId, EndpointRejection};
 pub use id::{
-    AccountId, ClientId, DealId, DocumentId, FundingId, OrderId, PositionId, SessionId, StaffId,
+    AccountId, ClientId, DealId, DocumentId, FundingId, GrantId, OrderId, PositionId, SessionId,
+    StaffId,
 };
 pub use instrument::Instrument;
 pub use market::Market;

@@ -3,8 +3,8 @@
 use std::{fmt::Display, hash::Hash};
 
 use daybook_domain::{
-    Client, ClientCommand, ClientEvent, ClientId, ClientRejection, Staff, StaffCommand, StaffEvent,
-    StaffId, StaffRejection, Timestamp,
+    Client, ClientCommand, ClientEvent, ClientId, ClientRejection, SessionId, Staff, StaffCommand,
+    StaffEvent, StaffId, StaffRejection, Timestamp,
 };
 use daybook_store::SessionChange;
 use serde::{Serialize, de::DeserializeOwned};
@@ -36,6 +36,8 @@ pub(crate) trait Person: Clone + Default + Send + Sync + 'static {
     fn name(command: &Self::Command) -> &'static str;
     fn event_type(event: &Self::Event) -> &'static str;
     fn personal_fields(event: &Self::Event) -> &'static [&'static str];
+    /// The session that an event says has begun.
+    fn begun(event: &Self::Event) -> Option<SessionId>;
     /// The sessions that an event ends.
     fn ended(id: Self::Id, event: &Self::Event) -> Option<SessionChange>;
     fn refused(rejection: Self::Rejection) -> EngineError;
@@ -75,6 +77,16 @@ impl Person for Client {
 
     fn personal_fields(event: &ClientEvent) -> &'static [&'static str] {
         event.personal_fields()
+    }
+
+    fn begun(event: &ClientEvent) -> Option<SessionId> {
+        if let ClientEvent::SignedIn { session_id, .. }
+        | ClientEvent::ImpersonationConsumed { session_id, .. } = event
+        {
+            Some(*session_id)
+        } else {
+            None
+        }
     }
 
     fn ended(id: ClientId, event: &ClientEvent) -> Option<SessionChange> {
@@ -131,6 +143,14 @@ impl Person for Staff {
 
     fn personal_fields(event: &StaffEvent) -> &'static [&'static str] {
         event.personal_fields()
+    }
+
+    fn begun(event: &StaffEvent) -> Option<SessionId> {
+        if let StaffEvent::StaffSignedIn { session_id, .. } = event {
+            Some(*session_id)
+        } else {
+            None
+        }
     }
 
     fn ended(id: StaffId, event: &StaffEvent) -> Option<SessionChange> {

@@ -13,6 +13,8 @@ use daybook_store::{NewKey, NewSession, SecretRow, SubjectKey};
 pub struct Origin {
     /// `client:{id}`, `crm:{operator}`, `system`, `cli`.
     pub actor: String,
+    /// In whose place, where it is not the actor's own: `client:{id}`.
+    pub on_behalf_of: Option<String>,
     /// Why, in the field's terms: `place_order`.
     pub reason: String,
     /// The request that caused it.
@@ -214,7 +216,7 @@ pub struct PersonRequest {
     pub origin: Origin,
     /// Kept with the events, if there are any.
     pub secrets: Vec<SecretRow>,
-    /// Begins with the events, if there are any.
+    /// Begins with the event that says so, if there is one.
     pub session: Option<Box<NewSession>>,
 }
 

@@ -97,6 +97,9 @@ pub(crate) fn metadata_of(origin: &Origin, command: String) -> Arc<Metadata> {
         .with(Metadata::REASON, origin.reason.as_str())
         .with(Metadata::CORRELATION_ID, origin.correlation_id.as_str())
         .with(Metadata::COMMAND, command);
+    if let Some(client) = &origin.on_behalf_of {
+        metadata = metadata.with(Metadata::ON_BEHALF_OF, client.as_str());
+    }
     if let Some(ip) = &origin.ip {
         metadata = metadata.with(Metadata::IP, ip.as_str());
     }
@@ -110,6 +113,7 @@ pub(crate) fn metadata_of(origin: &Origin, command: String) -> Arc<Metadata> {
 pub(crate) fn system_origin(actor: &str, reason: &str) -> Origin {
     Origin {
         actor: actor.to_owned(),
+        on_behalf_of: None,
         reason: reason.to_owned(),
         correlation_id: Uuid::now_v7().to_string(),
         ip: None,

@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex as Lock, MutexGuard as Held, PoisonError},
 };
 
+use daybook_domain::SessionId;
 use daybook_store::{
     AppendError, Committed, IdempotencyRow, NewEvent, NewSession, SecretRow, SessionChange, Store,
     StreamAppend, StreamHandle, StreamId, SubjectKey, Submission,
@@ -104,7 +105,13 @@ impl<P: Person> Streams<P> {
         let mut submission = Submission::new(appends, metadata, Box::new(|_| {}));
         submission.secrets = asked.secrets;
         submission.idempotency = asked.answer.map(|row| row(&names_of::<P>(&events)));
-        let opens = asked.session.map(SessionChange::Open);
+        // No session opens that no event speaks of: a refusal may be a fact too.
+        let begun: Vec<_> = events.iter().filter_map(P::begun).collect();
+        let opens = asked.session.filter(|new| {
+            let id = SessionId(new.session_id);
+            begun.contains(&id)
+        });
+        let opens = opens.map(SessionChange::Open);
         let ends = events.iter().filter_map(|event| P::ended(asked.id, event));
         submission.sessions = ends.chain(opens).collect();
         self.forget(asked.id);

@@ -70,6 +70,9 @@ const fn of_client(event: &ClientEvent) -> Option<Template> {
         | ClientEvent::SignInFailed { .. }
         | ClientEvent::SessionsRevoked { .. }
         | ClientEvent::KycSubmitted { .. }
+        | ClientEvent::ImpersonationGranted { .. }
+        | ClientEvent::ImpersonationConsumed { .. }
+        | ClientEvent::ImpersonationRefused { .. }
         | ClientEvent::ClientSuspended { .. }
         | ClientEvent::ClientReinstated { .. }
         | ClientEvent::ClientErased { .. } => None,

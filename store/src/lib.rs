@@ -43,7 +43,9 @@ pub use keys::{Keyring, MasterKey, NewKey, SubjectKey};
 pub use leadership::{Leadership, LeadershipConfig, Role};
 pub use operator_requests::{OperatorReply, OperatorRequest, OperatorRequests};
 pub use recorded::{Metadata, Recorded, StreamId};
-pub use sessions::{NewSession, RefreshRow, Refreshed, Rotation, SessionChange, SessionRow};
+pub use sessions::{
+    Impersonation, NewSession, RefreshRow, Refreshed, Rotation, SessionChange, SessionRow,
+};
 pub use store::{Head, Loaded, Snapshot, Store, StoreConfig};
 pub use stream_page::StreamFilter;
 pub use submission::{

@@ -65,6 +65,8 @@ pub struct Metadata(pub BTreeMap<String, String>);
 impl Metadata {
     /// Who acted: `client:{id}`, `system:trigger`, `crm:{operator}`, `cli`.
     pub const ACTOR: &'static str = "actor";
+    /// In whose place the actor acted: `client:{id}`.
+    pub const ON_BEHALF_OF: &'static str = "on_behalf_of";
     /// Why, in the field's terms: `place_order`, `stop_loss`.
     pub const REASON: &'static str = "reason";
     /// Address, sealed.

@@ -28,8 +28,19 @@ pub struct NewSession {
     pub issued_at: DateTime<Utc>,
     /// When that ends.
     pub expires_at: DateTime<Utc>,
-    /// Who acts in the client's place.
-    pub impersonated_by: Option<String>,
+    /// Somebody who acts in the client's place; none: the client.
+    pub impersonation: Option<Impersonation>,
+}
+
+/// A session in a client's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Impersonation {
+    /// Who acts.
+    pub admin_id: String,
+    /// Why, sealed.
+    pub reason: String,
+    /// When it ends, however much it is used.
+    pub ends_at: DateTime<Utc>,
 }
 
 /// What an append does to sessions.
@@ -87,6 +98,10 @@ pub struct RefreshRow {
     pub expires_at: DateTime<Utc>,
     /// Who acts in the client's place.
     pub impersonated_by: Option<String>,
+    /// Why, sealed.
+    pub impersonation_reason: Option<String>,
+    /// When the session ends, however much it is used; none: never.
+    pub ends_at: Option<DateTime<Utc>>,
 }
 
 /// What became of a refresh token that was presented.
@@ -116,13 +131,14 @@ pub struct Rotation {
     pub child: Uuid,
     /// Now.
     pub at: DateTime<Utc>,
-    /// When the child ends.
+    /// When the child ends, unless its session does before.
     pub expires_at: DateTime<Utc>,
     /// For so long after it was replaced, the parent gives the same child again.
     pub grace: chrono::Duration,
 }
 
-const TOKEN: &str = "subject, refresh_id, refresh_issued_at, expires_at, impersonated_by";
+const TOKEN: &str = "subject, refresh_id, refresh_issued_at, expires_at, impersonated_by, \
+     impersonation_reason, ends_at";
 
 impl Store {
     /// Replaces a session's refresh token, once: of several that present the same token at the same
@@ -134,7 +150,7 @@ impl Store {
         // The row's lock makes the second of two see what the first has done.
         let sql = format!(
             "update public.sessions set parent_id = refresh_id, refresh_id = $3, \
-               refresh_issued_at = $4, last_seen_at = $4, expires_at = $5 \
+               refresh_issued_at = $4, last_seen_at = $4, expires_at = least($5, ends_at) \
              where session_id = $1 and refresh_id = $2 and audience = $6 \
                and revoked_at is null and expires_at > $4 returning {TOKEN}"
         );
@@ -214,6 +230,21 @@ impl Store {
              order by created_at desc, session_id desc";
         let query = sqlx::query_as(sql).bind(subject).bind(at);
         Ok(query.fetch_all(self.pool()).await?)
+    }
+
+    /// Who acts in a client's place in this session, and why (sealed); none: the client.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn impersonation_of(
+        &self,
+        session_id: Uuid,
+    ) -> Result<Option<(String, String)>, StoreError> {
+        let sql = "select impersonated_by, impersonation_reason from public.sessions \
+             where session_id = $1 and impersonated_by is not null \
+               and impersonation_reason is not null";
+        let query = sqlx::query_as(sql).bind(session_id);
+        Ok(query.fetch_optional(self.pool()).await?)
     }
 
     /// Sessions that ended since, on whichever node.

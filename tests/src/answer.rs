@@ -86,6 +86,17 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// What a browser keeps of the `Set-Cookie` lines.
+    #[must_use]
+    pub fn cookies(&self) -> Vec<(String, String)> {
+        let lines = self.headers.get_all("set-cookie").iter();
+        let pairs = lines.filter_map(|line| line.to_str().ok()?.split(';').next());
+        pairs
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+
     /// `Daybook-Position`.
     ///
     /// # Panics

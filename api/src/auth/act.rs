@@ -5,7 +5,7 @@ use daybook_engine::{EngineError, PersonReply, PersonRequest};
 use daybook_store::{NewSession, SecretRow, SubjectKey};
 
 use crate::{
-    app::{App, sealed_origin},
+    app::{App, admin_actor, in_place_of, sealed_origin},
     problem::Answered,
     request::RequestInfo,
 };
@@ -16,6 +16,8 @@ pub(crate) struct Act<'a> {
     pub(crate) info: &'a RequestInfo,
     pub(crate) client_id: ClientId,
     pub(crate) key: SubjectKey,
+    /// Who acts in the client's place.
+    admin_id: Option<&'a str>,
 }
 
 /// What is kept together with the events.
@@ -37,7 +39,39 @@ impl<'a> Act<'a> {
             info,
             client_id,
             key,
+            admin_id: info.impersonator(client_id),
         })
+    }
+
+    /// Of somebody who comes in the client's place, and is not signed in yet.
+    pub(crate) async fn in_place(
+        app: &'a App,
+        info: &'a RequestInfo,
+        client_id: ClientId,
+        admin_id: &'a str,
+    ) -> Answered<Self> {
+        Ok(Self {
+            admin_id: Some(admin_id),
+            ..Self::of(app, info, client_id).await?
+        })
+    }
+
+    /// Of whoever's session it is: an administrator's, or the client's own.
+    pub(crate) async fn of_session(
+        app: &'a App,
+        info: &'a RequestInfo,
+        client_id: ClientId,
+        impersonated_by: Option<&'a str>,
+    ) -> Answered<Self> {
+        match impersonated_by {
+            Some(admin_id) => Self::in_place(app, info, client_id, admin_id).await,
+            None => Self::of(app, info, client_id).await,
+        }
+    }
+
+    /// Who acts, as events say it in their own fields.
+    pub(crate) fn doer(&self) -> String {
+        self.admin_id.map_or("client".to_owned(), admin_actor)
     }
 
     /// The client as the book has them.
@@ -62,11 +96,16 @@ impl<'a> Act<'a> {
         command: ClientCommand,
         beside: Beside,
     ) -> Answered<Result<PersonReply, ClientRejection>> {
+        let origin = sealed_origin(&self.key, self.client_id, self.info, reason);
+        let origin = match self.admin_id {
+            Some(admin_id) => in_place_of(self.client_id, admin_id, origin),
+            None => origin,
+        };
         let request = PersonRequest {
             client_id: self.client_id,
             command,
             key: self.key.clone(),
-            origin: sealed_origin(&self.key, self.client_id, self.info, reason),
+            origin,
             secrets: beside.secrets,
             session: beside.session,
         };

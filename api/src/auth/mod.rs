@@ -12,6 +12,8 @@ pub(crate) mod link;
 pub(crate) mod password;
 pub(crate) mod routes;
 pub(crate) mod session;
+mod signing;
+pub(crate) mod sso;
 pub(crate) mod staff_act;
 pub(crate) mod token;
 pub(crate) mod totp;

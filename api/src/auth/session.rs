@@ -1,6 +1,8 @@
 //! How a session begins and goes on: an access token for a quarter of an hour, a refresh token for
 //! a week, replaced with every use.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     http::{HeaderMap, header},
@@ -8,7 +10,7 @@ use axum::{
 };
 use chrono::Utc;
 use daybook_domain::{ClientId, SessionId, StaffRole};
-use daybook_store::{Metadata, NewSession, RefreshRow, SubjectKey};
+use daybook_store::{Impersonation, Metadata, NewSession, RefreshRow, SubjectKey};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,12 +24,15 @@ use crate::{
     app::App,
     problem::Answered,
     request::RequestInfo,
-    routes::user::{MeBody, me_body},
+    routes::user::{ImpersonationBody, MeBody, me_body},
 };
 
 /// For so long after it was replaced, a refresh token gives the same child again: two tabs of a
 /// browser may present it at the same time.
 pub(crate) const REUSE_WINDOW: chrono::Duration = chrono::Duration::seconds(10);
+
+/// Binds a reason's ciphertext, in the row of a session, to its purpose.
+pub(crate) const SEALED_REASON: &str = "impersonation_reason";
 
 /// A session.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,6 +54,11 @@ pub(crate) struct Issued {
     pub(crate) access_token: String,
     pub(crate) refresh_token: SecretString,
     pub(crate) session_id: SessionId,
+    /// Seconds that the access token lives.
+    pub(crate) expires_in: u64,
+    pub(crate) refresh_lives: Duration,
+    /// Who acts in the client's place, and why, sealed.
+    impersonation: Option<(String, String)>,
 }
 
 /// A session that begins; its row is committed with the event that says so.
@@ -57,9 +67,11 @@ pub(crate) fn begin(
     info: &RequestInfo,
     key: &SubjectKey,
     audience: Audience,
-    impersonated_by: Option<String>,
+    impersonation: Option<Impersonation>,
 ) -> NewSession {
     let now = Utc::now();
+    let expires_at = now + app.tokens.refresh_ttl();
+    let ends_at = impersonation.as_ref().map(|told| told.ends_at);
     let user_agent = info.user_agent.as_deref();
     NewSession {
         session_id: Uuid::now_v7(),
@@ -69,8 +81,8 @@ pub(crate) fn begin(
         address: key.seal(Metadata::IP, &info.address.to_string()),
         refresh_id: Uuid::now_v7(),
         issued_at: now,
-        expires_at: now + app.tokens.refresh_ttl(),
-        impersonated_by,
+        expires_at: ends_at.map_or(expires_at, |end| end.min(expires_at)),
+        impersonation,
     }
 }
 
@@ -82,12 +94,15 @@ pub(crate) fn issued_first(app: &App, session: &NewSession, audience: Audience) 
 
 /// The refresh token that a session begins with.
 pub(crate) fn first_refresh(session: &NewSession) -> RefreshRow {
+    let told = session.impersonation.as_ref();
     RefreshRow {
         subject: session.subject,
         refresh_id: session.refresh_id,
         refresh_issued_at: session.issued_at,
         expires_at: session.expires_at,
-        impersonated_by: session.impersonated_by.clone(),
+        impersonated_by: told.map(|told| told.admin_id.clone()),
+        impersonation_reason: told.map(|told| told.reason.clone()),
+        ends_at: told.map(|told| told.ends_at),
     }
 }
 
@@ -114,6 +129,7 @@ pub(crate) fn issued_in_role(
         session_id,
         audience,
         impersonated_by: row.impersonated_by.clone(),
+        ends_at: row.ends_at,
         role,
     };
     let refresh = Refresh {
@@ -123,8 +139,16 @@ pub(crate) fn issued_in_role(
         issued_at: row.refresh_issued_at,
         expires_at: row.expires_at,
     };
+    let (now, refresh_ttl) = (Utc::now(), app.tokens.refresh_ttl());
+    let left = |end: daybook_domain::Timestamp| (end - now).to_std().unwrap_or_default();
+    let by = row.impersonated_by.clone();
     Issued {
-        access_token: app.tokens.issue_access(&bearer, Utc::now()),
+        expires_in: app.tokens.lifetime_until_s(row.ends_at, now),
+        refresh_lives: row
+            .ends_at
+            .map_or(refresh_ttl, |end| left(end).min(refresh_ttl)),
+        impersonation: by.zip(row.impersonation_reason.clone()),
+        access_token: app.tokens.issue_access(&bearer, now),
         refresh_token: app.tokens.issue_refresh(&refresh, audience).into(),
         session_id,
     }
@@ -137,17 +161,21 @@ pub(crate) async fn answer(
     issued: Issued,
     in_cookie: bool,
 ) -> Answered<Response> {
-    let client = signed_in_client(app, client_id).await?;
+    let mut client = signed_in_client(app, client_id).await?;
+    if let Some(told) = issued.impersonation {
+        let key = app.handles.store.keys().get(client_id.0).await?;
+        client.impersonation = Some(ImpersonationBody::open(&key, told)?);
+    }
     let refresh_token = issued.refresh_token.expose_secret();
     let body = SessionBody {
         access_token: issued.access_token,
-        expires_in: app.tokens.lifetime_s(),
+        expires_in: issued.expires_in,
         refresh_token: (!in_cookie).then(|| refresh_token.to_owned()),
         client,
     };
     let mut response = Json(body).into_response();
     if in_cookie {
-        let (config, age) = (&app.handles.config, app.tokens.refresh_ttl());
+        let (config, age) = (&app.handles.config, issued.refresh_lives);
         let cookies = browser::cookies(config, issued.session_id, refresh_token, age);
         set_cookies(response.headers_mut(), cookies);
     }

@@ -71,6 +71,7 @@ impl<'a> StaffAct<'a> {
         let user_agent = info.user_agent.as_ref();
         Origin {
             actor: format!("staff:{}", self.staff_id),
+            on_behalf_of: None,
             reason: reason.to_owned(),
             correlation_id: info.id.to_string(),
             ip: Some(self.key.seal(Metadata::IP, &info.address.to_string())),

@@ -6,15 +6,10 @@
 use std::time::Duration;
 
 use daybook_domain::{ClientId, SessionId, StaffId, StaffRole, Timestamp};
-use jsonwebtoken::{
-    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
-    errors::ErrorKind,
-};
-use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::signing::{Secrets, hs256};
 use crate::{
     config::ApiConfig,
     problem::{Code, Problem},
@@ -55,7 +50,7 @@ impl Audience {
     }
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Claims {
     sub: Uuid,
     iss: String,
@@ -73,18 +68,6 @@ struct Claims {
     /// What a member of staff may do: another role ends the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     role: Option<StaffRole>,
-}
-
-/// A secret, and the former one during a rotation.
-struct Secrets {
-    current: Key,
-    previous: Option<Key>,
-}
-
-struct Key {
-    id: String,
-    encoding: EncodingKey,
-    decoding: DecodingKey,
 }
 
 /// Who a token names, in which session, and until when.
@@ -122,6 +105,8 @@ pub(crate) struct Bearer {
     pub(crate) session_id: SessionId,
     pub(crate) audience: Audience,
     pub(crate) impersonated_by: Option<String>,
+    /// When the session ends, however much it is used; none: never.
+    pub(crate) ends_at: Option<Timestamp>,
     /// Of staff.
     pub(crate) role: Option<StaffRole>,
 }
@@ -150,64 +135,24 @@ impl From<TokenError> for Problem {
     }
 }
 
-impl Key {
-    fn new(secret: &SecretString) -> Self {
-        let secret = secret.expose_secret().as_bytes();
-        // Separated from every other use of the secret; it tells nothing about it.
-        let digest = Sha256::new()
-            .chain_update(b"daybook jwt kid\0")
-            .chain_update(secret)
-            .finalize();
-        Self {
-            id: hex::encode(&digest[..6]),
-            encoding: EncodingKey::from_secret(secret),
-            decoding: DecodingKey::from_secret(secret),
-        }
-    }
-}
-
-impl Secrets {
-    fn new(current: &SecretString, previous: Option<&SecretString>) -> Self {
-        Self {
-            current: Key::new(current),
-            previous: previous.map(Key::new),
-        }
-    }
-
-    fn sign(&self, claims: &Claims) -> String {
-        let header = Header {
-            kid: Some(self.current.id.clone()),
-            ..Header::new(Algorithm::HS256)
-        };
-        encode(&header, claims, &self.current.encoding)
-            .expect("invariant: claims are plain text and HMAC takes any key")
-    }
-
-    fn verify(&self, token: &str, audience: &str, typ: &str) -> Result<Claims, TokenError> {
-        let header = decode_header(token).map_err(|_| TokenError::Invalid)?;
-        let keys = [Some(&self.current), self.previous.as_ref()];
-        let mut keys = keys.into_iter().flatten();
-        let key = keys.find(|key| header.kid.as_deref() == Some(&key.id));
-        let key = key.ok_or(TokenError::Invalid)?;
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.leeway = LEEWAY_S;
-        validation.validate_nbf = true;
-        validation.set_issuer(&[ISSUER]);
-        validation.set_audience(&[audience]);
-        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-        let decoded = decode::<Claims>(token, &key.decoding, &validation);
-        let claims = match decoded {
-            Ok(decoded) => decoded.claims,
-            Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => {
-                return Err(TokenError::Expired);
-            }
-            Err(_) => return Err(TokenError::Invalid),
-        };
-        if claims.typ == typ {
-            Ok(claims)
-        } else {
-            Err(TokenError::Invalid)
-        }
+/// Opens a token of ours for one purpose.
+fn verified(
+    secrets: &Secrets,
+    token: &str,
+    audience: &str,
+    typ: &str,
+) -> Result<Claims, TokenError> {
+    let mut validation = hs256();
+    validation.leeway = LEEWAY_S;
+    validation.validate_nbf = true;
+    validation.set_issuer(&[ISSUER]);
+    validation.set_audience(&[audience]);
+    validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+    let claims: Claims = secrets.open(token, &validation)?;
+    if claims.typ == typ {
+        Ok(claims)
+    } else {
+        Err(TokenError::Invalid)
     }
 }
 
@@ -227,13 +172,21 @@ impl Tokens {
         self.access_ttl.as_secs()
     }
 
+    /// The same within a session that ends then.
+    pub(crate) fn lifetime_until_s(&self, ends_at: Option<Timestamp>, now: Timestamp) -> u64 {
+        let left_s = ends_at.map(|end| (end - now).num_seconds().max(0));
+        let left_s = left_s.and_then(|left_s| u64::try_from(left_s).ok());
+        left_s.map_or(self.lifetime_s(), |left_s| left_s.min(self.lifetime_s()))
+    }
+
     /// How long a refresh token lives.
     pub(crate) const fn refresh_ttl(&self) -> Duration {
         self.refresh_ttl
     }
 
     pub(crate) fn issue_access(&self, bearer: &Bearer, now: Timestamp) -> String {
-        let lifetime_s = i64::try_from(self.access_ttl.as_secs()).unwrap_or(i64::MAX);
+        let lifetime_s = self.lifetime_until_s(bearer.ends_at, now);
+        let lifetime_s = i64::try_from(lifetime_s).unwrap_or(i64::MAX);
         self.access.sign(&Claims {
             sub: bearer.subject,
             iss: ISSUER.to_owned(),
@@ -269,7 +222,7 @@ impl Tokens {
     /// A client's access token.
     pub(crate) fn verify(&self, token: &str) -> Result<Identity, TokenError> {
         let audience = Audience::Client.access();
-        let claims = self.access.verify(token, audience, "access")?;
+        let claims = verified(&self.access, token, audience, "access")?;
         Ok(Identity {
             client_id: ClientId(claims.sub),
             session_id: SessionId(claims.sid),
@@ -281,7 +234,7 @@ impl Tokens {
     /// The access token of a member of staff.
     pub(crate) fn verify_staff(&self, token: &str) -> Result<StaffIdentity, TokenError> {
         let audience = Audience::Staff.access();
-        let claims = self.access.verify(token, audience, "access")?;
+        let claims = verified(&self.access, token, audience, "access")?;
         Ok(StaffIdentity {
             staff_id: StaffId(claims.sub),
             session_id: SessionId(claims.sid),
@@ -294,7 +247,7 @@ impl Tokens {
         token: &str,
         audience: Audience,
     ) -> Result<Refresh, TokenError> {
-        let claims = self.refresh.verify(token, audience.refresh(), "refresh")?;
+        let claims = verified(&self.refresh, token, audience.refresh(), "refresh")?;
         let time = |seconds| Timestamp::from_timestamp(seconds, 0).ok_or(TokenError::Invalid);
         Ok(Refresh {
             subject: claims.sub,
@@ -327,6 +280,7 @@ mod tests {
             session_id: SessionId(Uuid::now_v7()),
             audience,
             impersonated_by: None,
+            ends_at: None,
             role: (audience == Audience::Staff).then_some(StaffRole::Compliance),
         }
     }
@@ -351,6 +305,22 @@ mod tests {
         assert!((890..=900).contains(&(identity.expires_at - now().timestamp())));
         let old = tokens.issue_access(&bearer, now() - chrono::Duration::minutes(20));
         assert_eq!(tokens.verify(&old), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn a_token_ends_with_its_session_at_the_latest() {
+        let tokens = tokens("secret-one", None);
+        let until = |seconds| Bearer {
+            impersonated_by: Some("ines".to_owned()),
+            ends_at: Some(now() + chrono::Duration::seconds(seconds)),
+            ..bearer(Audience::Client)
+        };
+        let soon = tokens.issue_access(&until(60), now());
+        let soon = tokens.verify(&soon).unwrap();
+        assert_eq!(soon.impersonated_by.as_deref(), Some("ines"));
+        assert!((50..=60).contains(&(soon.expires_at - now().timestamp())));
+        let late = tokens.verify(&tokens.issue_access(&until(6_000), now()));
+        assert!((890..=900).contains(&(late.unwrap().expires_at - now().timestamp())));
     }
 
     #[test]

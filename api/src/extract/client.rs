@@ -25,6 +25,16 @@ impl SignedIn {
     }
 }
 
+/// A client who is signed in and in whose place nobody acts. **Permission:** the client in person.
+#[derive(Clone, Debug)]
+pub(crate) struct InPerson(pub(crate) Identity);
+
+impl InPerson {
+    pub(crate) const fn client_id(&self) -> ClientId {
+        self.0.client_id
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Info {
     type Rejection = Problem;
 
@@ -43,5 +53,17 @@ impl<S: Sync> FromRequestParts<S> for SignedIn {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Info(info) = Info::from_request_parts(parts, state).await?;
         info.identity.clone().map(Self)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for InPerson {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let SignedIn(identity) = SignedIn::from_request_parts(parts, state).await?;
+        if identity.impersonated_by.is_some() {
+            return Err(Problem::new(Code::ImpersonationRestricted));
+        }
+        Ok(Self(identity))
     }
 }

@@ -116,6 +116,11 @@ fn idempotency_key(parts: &Parts) -> Answered<Option<String>> {
 }
 
 impl Command {
+    /// Whether somebody of the broker's acts in the client's place.
+    pub(crate) fn is_impersonated(&self) -> bool {
+        self.info.impersonator(self.client_id).is_some()
+    }
+
     /// Whether the caller gave an idempotency key.
     pub(crate) const fn has_key(&self) -> bool {
         self.keyed.key.is_some()

@@ -40,6 +40,7 @@ impl Crm {
     pub(crate) fn origin(&self, reason: &str) -> Origin {
         Origin {
             actor: self.actor.clone(),
+            on_behalf_of: None,
             reason: reason.to_owned(),
             correlation_id: self.info.id.to_string(),
             ip: None,
@@ -73,7 +74,7 @@ impl FromRequestParts<Shared> for CrmCommand {
     }
 }
 
-fn check(headers: &HeaderMap, config: &ApiConfig) -> Answered<()> {
+pub(super) fn check(headers: &HeaderMap, config: &ApiConfig) -> Answered<()> {
     let value = headers.get(header::AUTHORIZATION);
     let text = value.and_then(|value| value.to_str().ok());
     let (scheme, given) = text
@@ -109,7 +110,7 @@ fn is_signed(given: &str, secret: &SecretString) -> bool {
 }
 
 /// The operator in the CRM, as the book names them.
-fn actor(headers: &HeaderMap) -> Answered<String> {
+pub(super) fn actor(headers: &HeaderMap) -> Answered<String> {
     let Some(value) = headers.get("x-crm-actor") else {
         return Ok("crm".to_owned());
     };

@@ -6,12 +6,14 @@ mod command;
 mod crm;
 mod query;
 mod reads;
+mod sso;
 mod staff;
 
 pub(crate) use body::JsonBody;
-pub(crate) use client::{Info, SignedIn};
+pub(crate) use client::{InPerson, Info, SignedIn};
 pub(crate) use command::{Command, answer, answered, done, json, refusal};
 pub(crate) use crm::{Crm, CrmCommand};
 pub(crate) use query::{Items, PathId, Query, page_of, parameter};
 pub(crate) use reads::{Fresh, min_position};
+pub(crate) use sso::SsoIssuer;
 pub(crate) use staff::{Admin, Compliance, StaffCommand, StaffOf, Support};

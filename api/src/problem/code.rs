@@ -72,6 +72,8 @@ codes! {
         "The password is right; sign in again with `totp`, a code of the authenticator or a recovery code.";
     RefreshReused = 401 "refresh_reused" "Refresh token used before"
         "A refresh token came back after it had been replaced: somebody may have a copy. Its session has ended.";
+    InvalidSsoToken = 401 "invalid_sso_token" "Invalid or expired SSO token"
+        "The token that was to let somebody in, in a client's place, is not genuine, has expired, was used, or the client may not be visited; which of them is not told. Ask for another.";
     CsrfFailed = 403 "csrf_failed" "Not from our page"
         "A request that cookies sign in needs `X-CSRF-Token` with the value of `daybook_csrf`, and the site's own `Origin`.";
     ClientSuspended = 403 "client_suspended" "Client suspended"
@@ -80,6 +82,8 @@ codes! {
         "The member of staff may not sign in at present.";
     Forbidden = 403 "forbidden" "Not allowed"
         "The role of the member of staff does not allow it.";
+    ImpersonationRestricted = 403 "impersonation_restricted" "Not in a client's place"
+        "Somebody of the broker's, in a client's place, may not do this: it is for the client in person.";
     KycRequired = 403 "kyc_required" "Checks not done"
         "Live orders and funding need approved documents.";
     EmailUnverified = 403 "email_unverified" "E-mail address not verified"

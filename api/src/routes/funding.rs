@@ -166,7 +166,7 @@ pub(crate) async fn deposit(
     responses(
         (status = 201, description = "Requested, and the amount held", body = RequestedBody),
         (status = 400, description = "Malformed, `invalid_amount`, or `insufficient_funds` with `error`, `required` and `available`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "`email_unverified`, `kyc_required`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "`email_unverified`, `kyc_required`, `impersonation_restricted`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such account, or somebody else's", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`demo_account`, `currency_mismatch`, `too_many_funding_requests`, …", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`no_quote`: a position cannot be valued yet", body = ProblemBody, content_type = "application/problem+json"),
@@ -176,6 +176,9 @@ pub(crate) async fn withdrawal(
     command: Command,
     JsonBody { value, bytes }: JsonBody<WithdrawalBody>,
 ) -> Answered<Response> {
+    if command.is_impersonated() && !app.handles.config.impersonation.can_withdraw {
+        return Err(Problem::new(Code::ImpersonationRestricted));
+    }
     let currency = currency_of(&value.currency)?;
     let destination = channel(DESTINATION, &value.destination)?;
     let account = command_account(&app, command.client_id, Some(value.account_id)).await?;

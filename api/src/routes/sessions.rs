@@ -110,12 +110,14 @@ pub(crate) fn device(user_agent: &str) -> String {
     }
 }
 
-/// Ends a session: its tokens and sockets are refused within a second.
+/// Ends a session: its tokens and sockets are refused within a second. Somebody of the broker's, in
+/// the client's place, ends their own alone.
 #[utoipa::path(delete, path = "/user/sessions/{id}", operation_id = "endSession", tag = "me",
     params(("id" = Uuid, Path, description = "Of the session")), security(("bearer" = [])),
     responses(
         (status = 204, description = "Ended"),
         (status = 401, description = "`unauthenticated`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "`impersonation_restricted`: of another session than their own", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such session, or somebody else's", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`unavailable`, `overloaded` or `not_leader`", body = ProblemBody, content_type = "application/problem+json"),
     ))]
@@ -126,6 +128,9 @@ pub(crate) async fn end(
     PathId(id): PathId<SessionId>,
 ) -> Answered<StatusCode> {
     let client_id = client.client_id();
+    if client.0.impersonated_by.is_some() && client.0.session_id != id {
+        return Err(Problem::new(Code::ImpersonationRestricted));
+    }
     let own = app.handles.store.sessions_of(client_id.0, Utc::now());
     if !own.await?.iter().any(|row| row.session_id == id.0) {
         return Err(Problem::new(Code::NotFound));

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use super::trading::{default_account, demo_account};
 use crate::{
     app::{AccountRef, App, Shared, sealed_origin},
+    auth::{session::SEALED_REASON, token::Identity},
     extract::{Command, Fresh, JsonBody, SignedIn, answer, json, refusal},
     number::Patch,
     problem::{Answered, Code, FieldError, Problem, ProblemBody},
@@ -51,6 +52,29 @@ pub(crate) struct MeBody {
     /// Used where a request names no account.
     #[schema(example = "01997d0a-5a3e-7d31-9a53-0a4f2f1c7a13")]
     default_account_id: String,
+    /// Somebody of the broker's acts in the client's place; left out: nobody does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) impersonation: Option<ImpersonationBody>,
+}
+
+/// Who acts in the client's place, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Impersonation)]
+pub(crate) struct ImpersonationBody {
+    #[schema(example = "ines@broker.example")]
+    admin_id: String,
+    #[schema(example = "cannot find the statement")]
+    reason: String,
+}
+
+impl ImpersonationBody {
+    /// From what rests beside the session.
+    pub(crate) fn open(key: &SubjectKey, (admin_id, sealed): (String, String)) -> Answered<Self> {
+        let reason = key.open(SEALED_REASON, &sealed)?;
+        Ok(Self { admin_id, reason })
+    }
 }
 
 /// Changes to the client; what is left out stays.
@@ -87,7 +111,21 @@ pub(crate) async fn me(
     fresh: Fresh,
 ) -> Answered<Json<MeBody>> {
     fresh.wait(&[names::CLIENTS, names::ACCOUNTS]).await?;
-    Ok(Json(me_body(&app, client.client_id()).await?))
+    let mut body = me_body(&app, client.client_id()).await?;
+    body.impersonation = impersonation(&app, &client.0).await?;
+    Ok(Json(body))
+}
+
+/// Who acts in the client's place, where somebody does.
+async fn impersonation(app: &App, identity: &Identity) -> Answered<Option<ImpersonationBody>> {
+    if identity.impersonated_by.is_none() {
+        return Ok(None);
+    }
+    let store = &app.handles.store;
+    let key = store.keys().get(identity.client_id.0).await?;
+    let told = store.impersonation_of(identity.session_id.0).await?;
+    told.map(|told| ImpersonationBody::open(&key, told))
+        .transpose()
 }
 
 /// The client as the read model has them; 404 for one it does not know.
@@ -149,6 +187,7 @@ impl MeBody {
             two_factor_enabled: standing.two_factor,
             trading_enabled: true,
             default_account_id: default.to_string(),
+            impersonation: None,
         }
     }
 }
@@ -179,12 +218,15 @@ pub(crate) async fn change(
         }
     };
     let key = app.handles.store.keys().get(client.0).await?;
+    let identity = command.info.identity.clone()?;
+    let impersonation = impersonation(&app, &identity).await?;
     let mut reply = None;
     if let Some(update) = profile {
         let part = Part {
             name: "profile",
             command: update,
             default,
+            impersonation: impersonation.clone(),
         };
         reply = Some(change_part(&app, &command, &key, part, &bytes).await?);
     }
@@ -196,6 +238,7 @@ pub(crate) async fn change(
             name: "default_account",
             command: choose,
             default,
+            impersonation,
         };
         let chosen = change_part(&app, &command, &key, part, &bytes).await?;
         if chosen.status < 300 && !chosen.replayed {
@@ -213,6 +256,7 @@ struct Part {
     name: &'static str,
     command: ClientCommand,
     default: AccountId,
+    impersonation: Option<ImpersonationBody>,
 }
 
 async fn change_part(
@@ -232,7 +276,7 @@ async fn change_part(
         render: render_me(
             client_id,
             key.clone(),
-            part.default,
+            (part.default, part.impersonation),
             Arc::clone(&command.info.id),
         ),
     };
@@ -245,7 +289,7 @@ async fn change_part(
 fn render_me(
     client: ClientId,
     key: SubjectKey,
-    demo: AccountId,
+    (demo, impersonation): (AccountId, Option<ImpersonationBody>),
     request_id: Arc<str>,
 ) -> RenderClient {
     Box::new(
@@ -260,7 +304,10 @@ fn render_me(
                         kyc_status: state.kyc.status,
                         two_factor: state.security.two_factor.is_some(),
                     };
-                    let body = json(&MeBody::of(client, profile, standing, default));
+                    let body = json(&MeBody {
+                        impersonation: impersonation.clone(),
+                        ..MeBody::of(client, profile, standing, default)
+                    });
                     Answer {
                         status: 200,
                         body: key.seal(SEALED_ANSWER, &body),

@@ -287,6 +287,7 @@ async fn execute(
         command,
         origin: Origin {
             actor: format!("client:{client_id}"),
+            on_behalf_of: None,
             reason: REASON.to_owned(),
             correlation_id: id.clone(),
             ip: None,

@@ -94,6 +94,7 @@ async fn declare(engine: &Engine, url: String) -> anyhow::Result<()> {
         key: None,
         origin: Origin {
             actor: "bench".to_owned(),
+            on_behalf_of: None,
             ..Origin::default()
         },
     };

@@ -188,6 +188,12 @@ pub struct ApiSettings {
     pub leverage: u32,
     /// Accounts that a client may have.
     pub accounts_max: usize,
+    /// Public address of the API.
+    pub url: String,
+    /// How long a session in a client's place lasts.
+    pub impersonation_session: Duration,
+    /// Whether it may ask for withdrawals.
+    pub impersonation_can_withdraw: bool,
 }
 
 /// Mail.
@@ -212,7 +218,7 @@ pub struct CrmSettings {
     pub allow_private: bool,
 }
 
-/// The secrets in use. Those of later parts are read, checked and generated, and not kept here.
+/// The secrets in use.
 pub struct Secrets {
     /// Signs access tokens.
     pub access: SecretString,
@@ -224,6 +230,14 @@ pub struct Secrets {
     pub refresh_previous: Option<SecretString>,
     /// Wraps data keys.
     pub master_key: MasterKey,
+    /// Signs tokens that let somebody in, in a client's place.
+    pub sso: SecretString,
+    /// Still verifies during a rotation.
+    pub sso_previous: Option<SecretString>,
+    /// Verifies the CRM's own ones.
+    pub crm_sso: SecretString,
+    /// Still verifies during a rotation.
+    pub crm_sso_previous: Option<SecretString>,
     /// The CRM's bearer token.
     pub crm_token: SecretString,
     /// Still valid during a rotation.

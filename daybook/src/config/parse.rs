@@ -147,7 +147,9 @@ fn api(read: &mut Reader, listen: SocketAddr, external: bool) -> (ApiSettings, S
     }
     let advertise = read.text("DAYBOOK_ADVERTISE").or_else(|| app.clone());
     let settings = ApiSettings {
-        behind_tls: own.is_some_and(|own| own.starts_with("https://")),
+        behind_tls: own
+            .as_deref()
+            .is_some_and(|own| own.starts_with("https://")),
         secure_cookies: !app.as_deref().is_none_or(is_loopback),
         live_requires_kyc: read.flag("LIVE_REQUIRES_KYC", false),
         cors_origins,
@@ -162,8 +164,21 @@ fn api(read: &mut Reader, listen: SocketAddr, external: bool) -> (ApiSettings, S
             .parsed_with("DAYBOOK_LEVERAGE", one_to_500)
             .unwrap_or(100),
         accounts_max: count(read, "DAYBOOK_ACCOUNTS_MAX").unwrap_or(10),
+        url: own.unwrap_or_else(|| crate::serve::local_url(listen)),
+        impersonation_session: impersonation_session(read),
+        impersonation_can_withdraw: read.flag("IMPERSONATION_CAN_WITHDRAW", false),
     };
     (settings, advertise.unwrap_or_else(|| own_address(listen)))
+}
+
+/// At least a minute, at most a day.
+fn impersonation_session(read: &mut Reader) -> Duration {
+    let seconds = read.parsed_with("IMPERSONATION_SESSION_SEC", |text| {
+        let number: Option<u64> = text.parse().ok();
+        let number = number.filter(|number| (60..=86_400).contains(number));
+        number.ok_or_else(|| "must be a number of seconds from 60 to 86400".to_owned())
+    });
+    Duration::from_secs(seconds.unwrap_or(3_600))
 }
 
 /// A bucket where one is named, else a directory; half a bucket is none.
@@ -220,7 +235,6 @@ fn sockets(read: &mut Reader) -> SocketsConfig {
 /// Read and checked today, so that a configuration that is accepted stays acceptable.
 fn later(read: &mut Reader) {
     let _ = read.text("CRM_API_TOKEN");
-    let _ = read.flag("IMPERSONATION_CAN_WITHDRAW", false);
 }
 
 fn url(read: &mut Reader, name: &'static str, schemes: &[&str]) -> Option<String> {

@@ -10,7 +10,7 @@ mod webhooks;
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
-use daybook_api::{ApiConfig, ApiState, Sockets};
+use daybook_api::{ApiConfig, ApiState, ImpersonationConfig, Sockets};
 use daybook_documents::Documents;
 use daybook_domain::Instrument;
 use daybook_engine::Engine;
@@ -153,6 +153,7 @@ fn api_config(config: &Config) -> ApiConfig {
         live_requires_kyc: settings.live_requires_kyc,
         crm_token: Some(config.secrets.crm_token.clone()),
         crm_token_previous: config.secrets.crm_token_previous.clone(),
+        impersonation: impersonation_config(config),
         advertise: config.advertise.clone(),
         behind_tls: settings.behind_tls,
         cors_origins: settings.cors_origins.clone(),
@@ -165,6 +166,20 @@ fn api_config(config: &Config) -> ApiConfig {
         data_dir: Some(config.data_dir.clone()),
         rules: config.rules().clone(),
         ..ApiConfig::new(config.secrets.access.clone())
+    }
+}
+
+fn impersonation_config(config: &Config) -> ImpersonationConfig {
+    let (secrets, settings) = (&config.secrets, &config.api);
+    ImpersonationConfig {
+        sso_secret: secrets.sso.clone(),
+        sso_secret_previous: secrets.sso_previous.clone(),
+        crm_sso_secret: Some(secrets.crm_sso.clone()),
+        crm_sso_secret_previous: secrets.crm_sso_previous.clone(),
+        session_ttl: settings.impersonation_session,
+        can_withdraw: settings.impersonation_can_withdraw,
+        app_url: config.mail.app_url.clone(),
+        api_url: settings.url.clone(),
     }
 }
 

@@ -104,6 +104,7 @@ impl DisableEndpoint for ThroughTheEngine {
 fn origin(actor: &str, reason: &str) -> Origin {
     Origin {
         actor: actor.to_owned(),
+        on_behalf_of: None,
         reason: reason.to_owned(),
         correlation_id: Uuid::now_v7().to_string(),
         ip: None,

@@ -3,8 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Factor, KycDocument, KycStatus, Registration, RevokeReason, SignInFailure};
-use crate::{AccountId, SessionId};
+use super::{
+    Factor, Grant, KycDocument, KycStatus, Pass, Registration, RevokeReason, SignInFailure,
+};
+use crate::{AccountId, GrantId, SessionId};
 
 /// A request to a client's stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +102,22 @@ pub enum ClientCommand {
         /// Who decides.
         by: String,
     },
+    /// Let somebody of the broker's come in the client's place, once.
+    GrantImpersonation {
+        /// Names the permission.
+        grant_id: GrantId,
+        /// Who, why, until when; not used yet.
+        grant: Grant,
+        /// Who permits it.
+        by: String,
+    },
+    /// Come in the client's place.
+    Impersonate {
+        /// The session that begins.
+        session_id: SessionId,
+        /// What is shown.
+        pass: Pass,
+    },
     /// Keep the client from signing in.
     Suspend {
         /// Why.
@@ -142,6 +160,8 @@ impl ClientCommand {
             Self::DisableTwoFactor { .. } => "DisableTwoFactor",
             Self::SubmitDocument { .. } => "SubmitDocument",
             Self::ChangeKycStatus { .. } => "ChangeKycStatus",
+            Self::GrantImpersonation { .. } => "GrantImpersonation",
+            Self::Impersonate { .. } => "Impersonate",
             Self::Suspend { .. } => "Suspend",
             Self::Reinstate { .. } => "Reinstate",
             Self::Erase { .. } => "Erase",

@@ -2,7 +2,7 @@
 
 use super::{
     Client, ClientCommand, ClientEvent, ClientRejection, Factor, KycDocument, KycStatus,
-    Registration, RevokeReason, field, kyc::DOCUMENTS_MAX, security::Familiar,
+    Registration, RevokeReason, SignInFailure, field, kyc::DOCUMENTS_MAX, security::Familiar,
 };
 use crate::{SessionId, Timestamp};
 
@@ -75,10 +75,7 @@ impl Client {
                 device,
                 network,
             } => self.sign_in(*session_id, *factor, device, network, at),
-            Command::FailSignIn { reason } => Ok(vec![ClientEvent::SignInFailed {
-                reason: *reason,
-                at,
-            }]),
+            Command::FailSignIn { reason } => Ok(vec![sign_in_failed(*reason, at)]),
             Command::RevokeSessions {
                 session_id,
                 kept,
@@ -99,6 +96,9 @@ impl Client {
             Command::SubmitDocument { document, name } => self.submit(document, name, at),
             Command::ChangeKycStatus { to, notes, by } => {
                 self.change_kyc(*to, notes.as_deref(), by, at)
+            }
+            Command::GrantImpersonation { .. } | Command::Impersonate { .. } => {
+                self.decide_impersonation(command, at)
             }
             Command::Suspend { reason, by } => self.suspend(reason, by, at),
             Command::Reinstate { by } => {
@@ -280,6 +280,10 @@ fn sessions_end(
         by: by.to_owned(),
         at,
     }
+}
+
+fn sign_in_failed(reason: SignInFailure, at: Timestamp) -> ClientEvent {
+    ClientEvent::SignInFailed { reason, at }
 }
 
 fn one(event: Option<ClientEvent>) -> Vec<ClientEvent> {

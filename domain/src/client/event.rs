@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Factor, KycDocument, KycStatus, RevokeReason, SignInFailure};
-use crate::{AccountId, SessionId, Timestamp};
+use super::{
+    Factor, ImpersonationRefusal, KycDocument, KycStatus, RevokeReason, SignInFailure, SsoToken,
+};
+use crate::{AccountId, GrantId, SessionId, Timestamp};
 
 /// A fact in a client's stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +158,47 @@ pub enum ClientEvent {
         /// When.
         at: Timestamp,
     },
+    /// Somebody of the broker's may come in the client's place, once.
+    ImpersonationGranted {
+        /// Names the permission.
+        grant_id: GrantId,
+        /// Who may come.
+        admin_id: String,
+        /// Why: personal.
+        reason: String,
+        /// Who permitted it.
+        by: String,
+        /// Until then.
+        expires_at: Timestamp,
+        /// When.
+        at: Timestamp,
+    },
+    /// They came: a session in the client's place began.
+    ImpersonationConsumed {
+        /// The session.
+        session_id: SessionId,
+        /// What let them in; it never does again.
+        token: SsoToken,
+        /// Who came.
+        admin_id: String,
+        /// Why: personal.
+        reason: String,
+        /// Until then it would have been good.
+        good_until: Timestamp,
+        /// When.
+        at: Timestamp,
+    },
+    /// A genuine token did not let in: an alert, if it did so before.
+    ImpersonationRefused {
+        /// Which.
+        token: SsoToken,
+        /// Who was to come, where that is known still.
+        admin_id: Option<String>,
+        /// Why.
+        refusal: ImpersonationRefusal,
+        /// When.
+        at: Timestamp,
+    },
     /// The client may not sign in.
     ClientSuspended {
         /// Why.
@@ -204,6 +247,9 @@ impl ClientEvent {
             Self::TwoFactorDisabled { .. } => "TwoFactorDisabled",
             Self::KycSubmitted { .. } => "KycSubmitted",
             Self::KycStatusChanged { .. } => "KycStatusChanged",
+            Self::ImpersonationGranted { .. } => "ImpersonationGranted",
+            Self::ImpersonationConsumed { .. } => "ImpersonationConsumed",
+            Self::ImpersonationRefused { .. } => "ImpersonationRefused",
             Self::ClientSuspended { .. } => "ClientSuspended",
             Self::ClientReinstated { .. } => "ClientReinstated",
             Self::ClientErased { .. } => "ClientErased",
@@ -230,6 +276,9 @@ impl ClientEvent {
             | Self::TwoFactorDisabled { at, .. }
             | Self::KycSubmitted { at, .. }
             | Self::KycStatusChanged { at, .. }
+            | Self::ImpersonationGranted { at, .. }
+            | Self::ImpersonationConsumed { at, .. }
+            | Self::ImpersonationRefused { at, .. }
             | Self::ClientSuspended { at, .. }
             | Self::ClientReinstated { at, .. }
             | Self::ClientErased { at, .. } => *at,
@@ -247,6 +296,7 @@ impl ClientEvent {
             Self::EmailVerified { .. } => &["email"],
             Self::KycSubmitted { .. } => &["name"],
             Self::KycStatusChanged { .. } => &["notes"],
+            Self::ImpersonationGranted { .. } | Self::ImpersonationConsumed { .. } => &["reason"],
             Self::RegistrationRepeated { .. }
             | Self::VerificationRequested { .. }
             | Self::DefaultAccountChanged { .. }
@@ -258,6 +308,7 @@ impl ClientEvent {
             | Self::SessionsRevoked { .. }
             | Self::TwoFactorEnabled { .. }
             | Self::TwoFactorDisabled { .. }
+            | Self::ImpersonationRefused { .. }
             | Self::ClientSuspended { .. }
             | Self::ClientReinstated { .. }
             | Self::ClientErased { .. } => &[],

@@ -32,13 +32,10 @@ impl Client {
                 ..
             } => {
                 let profile = self.profile.as_mut().expect(STRANGER);
-                *profile = Registration {
-                    email: std::mem::take(&mut profile.email),
-                    first_name: first_name.clone(),
-                    last_name: last_name.clone(),
-                    phone: phone.clone(),
-                    country: country.clone(),
-                };
+                profile.first_name.clone_from(first_name);
+                profile.last_name.clone_from(last_name);
+                profile.phone.clone_from(phone);
+                profile.country.clone_from(country);
             }
             ClientEvent::PasswordResetRequested { number, at } => {
                 self.security.resets = *number;
@@ -70,6 +67,9 @@ impl Client {
                 self.kyc.status = *to;
                 self.kyc.notes.clone_from(notes);
             }
+            ClientEvent::ImpersonationGranted { .. }
+            | ClientEvent::ImpersonationConsumed { .. }
+            | ClientEvent::ImpersonationRefused { .. } => self.impersonations.evolve(event),
             ClientEvent::ClientSuspended { .. } => self.suspended = true,
             ClientEvent::ClientReinstated { .. } => self.suspended = false,
             ClientEvent::ClientErased { .. } => self.erased = true,

@@ -10,11 +10,14 @@ mod decide;
 mod event;
 mod evolve;
 mod field;
+pub mod impersonation;
 mod kyc;
 mod rejection;
 mod security;
 #[cfg(test)]
 mod spec;
+#[cfg(test)]
+mod spec_impersonation;
 #[cfg(test)]
 mod spec_security;
 
@@ -23,6 +26,7 @@ pub use cqrs::ClientServices;
 pub use event::ClientEvent;
 pub use field::normalised_email;
 pub(crate) use field::{Invalid, check_email, check_text};
+pub use impersonation::{Grant, ImpersonationRefusal, Impersonations, Pass, SsoToken};
 pub use kyc::{DocumentFormat, DocumentKind, Kyc, KycDocument, KycStatus};
 pub use rejection::ClientRejection;
 pub(crate) use security::FactorRefusal;
@@ -61,6 +65,9 @@ pub struct Client {
     pub security: Security,
     /// The checks that the law asks for.
     pub kyc: Kyc,
+    /// Who may come in their place, or did so lately.
+    #[serde(default)]
+    pub impersonations: Impersonations,
     /// May not sign in.
     pub suspended: bool,
     /// The person's data are gone.

@@ -135,15 +135,20 @@ impl Familiar {
     }
 }
 
-/// When mails of one kind were asked for, within the last hour.
+/// When mails of one kind were asked for, or tokens refused, within the last hour.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked(Vec<Timestamp>);
 
 impl Asked {
     /// Whether one more may go out: nobody's mailbox is flooded through us.
     pub(super) fn may(&self, at: Timestamp) -> bool {
+        self.fewer_than(ASKED_MAX, at)
+    }
+
+    /// Whether it was so fewer times than this.
+    pub(super) fn fewer_than(&self, max: usize, at: Timestamp) -> bool {
         let recent = self.0.iter().filter(|before| recent(**before, at));
-        recent.count() < ASKED_MAX
+        recent.count() < max
     }
 
     pub(super) fn note(&mut self, at: Timestamp) {

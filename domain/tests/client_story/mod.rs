@@ -1,16 +1,16 @@
 //! Everything that can happen to a client, told once.
 
 use daybook_domain::{
-    AccountId, Client, ClientCommand, ClientEvent, DocumentId, SessionId, Timestamp,
+    AccountId, Client, ClientCommand, ClientEvent, DocumentId, GrantId, SessionId, Timestamp,
     client::{
-        DocumentFormat, DocumentKind, Factor, KycDocument, KycStatus, Registration, RevokeReason,
-        SignInFailure,
+        DocumentFormat, DocumentKind, Factor, Grant, KycDocument, KycStatus, Pass, Registration,
+        RevokeReason, SignInFailure,
     },
 };
 use uuid::Uuid;
 
 /// Types of event that the story has.
-pub const EVENTS: usize = 19;
+pub const EVENTS: usize = 22;
 
 pub const fn meaning(event: &ClientEvent) -> &'static str {
     match event {
@@ -46,6 +46,15 @@ pub const fn meaning(event: &ClientEvent) -> &'static str {
         ClientEvent::KycStatusChanged { .. } => {
             "The state of the checks that the law asks for changed."
         }
+        ClientEvent::ImpersonationGranted { .. } => {
+            "Somebody of the broker's may come in the client's place, once."
+        }
+        ClientEvent::ImpersonationConsumed { .. } => {
+            "They came: a session in the client's place began."
+        }
+        ClientEvent::ImpersonationRefused { .. } => {
+            "A genuine token did not let in: an alert, if it did so before."
+        }
         ClientEvent::ClientSuspended { .. } => "The client may not sign in.",
         ClientEvent::ClientReinstated { .. } => "The client may sign in again.",
         ClientEvent::ClientErased { .. } => {
@@ -58,7 +67,7 @@ pub const fn meaning(event: &ClientEvent) -> &'static str {
 pub fn told(id: fn(u128) -> Uuid, at: Timestamp) -> Vec<ClientEvent> {
     let mut client = Client::default();
     let mut told = Vec::new();
-    for command in commands(id) {
+    for command in commands(id, at) {
         for event in client.decide(&command, at).unwrap() {
             client.evolve(&event);
             told.push(event);
@@ -67,9 +76,10 @@ pub fn told(id: fn(u128) -> Uuid, at: Timestamp) -> Vec<ClientEvent> {
     told
 }
 
-fn commands(id: fn(u128) -> Uuid) -> Vec<ClientCommand> {
+fn commands(id: fn(u128) -> Uuid, at: Timestamp) -> Vec<ClientCommand> {
     let mut commands = profile(id);
     commands.extend(security(SessionId(id(2)), SessionId(id(3))));
+    commands.extend(impersonation(id, at));
     commands.extend(compliance(id));
     commands
 }
@@ -126,6 +136,30 @@ fn security(first: SessionId, second: SessionId) -> Vec<ClientCommand> {
         ClientCommand::DisableTwoFactor {
             factor: Factor::RecoveryCode { index: 0 },
         },
+    ]
+}
+
+fn impersonation(id: fn(u128) -> Uuid, at: Timestamp) -> Vec<ClientCommand> {
+    let grant_id = GrantId(id(5));
+    let comes = |session| ClientCommand::Impersonate {
+        session_id: SessionId(id(session)),
+        pass: Pass::Grant { grant_id },
+    };
+    let grant = Grant {
+        admin_id: "ines".to_owned(),
+        reason: "cannot find the statement".to_owned(),
+        expires_at: at + chrono::Duration::seconds(120),
+        used: false,
+    };
+    let by = "crm:ines".to_owned();
+    vec![
+        ClientCommand::GrantImpersonation {
+            grant_id,
+            grant,
+            by,
+        },
+        comes(6),
+        comes(7),
     ]
 }
 

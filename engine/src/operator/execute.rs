@@ -209,6 +209,7 @@ fn correction(
 pub(super) fn origin(request: &OperatorRequest) -> Origin {
     Origin {
         actor: request.actor.clone(),
+        on_behalf_of: None,
         reason: "operator".to_owned(),
         correlation_id: request.id.to_string(),
         ip: None,

@@ -268,6 +268,7 @@ fn render(outcome: &Outcome<'_>) -> Answer {
 pub fn origin(reason: &str) -> Origin {
     Origin {
         actor: "test".to_owned(),
+        on_behalf_of: None,
         reason: reason.to_owned(),
         correlation_id: "test".to_owned(),
         ip: None,

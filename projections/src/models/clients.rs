@@ -178,6 +178,9 @@ fn change(row: &mut ClientRow, event: &ClientEvent) {
         | ClientEvent::UnusualSignIn { .. }
         | ClientEvent::SignInFailed { .. }
         | ClientEvent::SessionsRevoked { .. }
+        | ClientEvent::ImpersonationGranted { .. }
+        | ClientEvent::ImpersonationConsumed { .. }
+        | ClientEvent::ImpersonationRefused { .. }
         | ClientEvent::KycSubmitted { .. } => {}
     }
 }

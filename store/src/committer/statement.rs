@@ -147,8 +147,9 @@ impl Parts {
             sql.insert(
                 "insert into public.sessions (session_id, subject, audience, user_agent, address, \
                    created_at, last_seen_at, refresh_id, refresh_issued_at, expires_at, \
-                   impersonated_by) \
-                 select t.c1, t.c2, t.c3, t.c4, t.c5, t.c7, t.c7, t.c6, t.c7, t.c8, t.c9",
+                   impersonated_by, impersonation_reason, ends_at) \
+                 select t.c1, t.c2, t.c3, t.c4, t.c5, t.c7, t.c7, t.c6, t.c7, t.c8, t.c9, \
+                   t.c10, t.c11",
                 &[
                     "uuid",
                     "uuid",
@@ -159,6 +160,8 @@ impl Parts {
                     "timestamptz",
                     "timestamptz",
                     "text",
+                    "text",
+                    "timestamptz",
                 ],
                 "",
             );
@@ -299,9 +302,20 @@ fn add_opened(batch: &Batch, to: &mut PgArguments) -> Result<(), sqlx::error::Bo
     to.add(rows.iter().map(|row| row.refresh_id).collect::<Vec<_>>())?;
     to.add(rows.iter().map(|row| row.issued_at).collect::<Vec<_>>())?;
     to.add(rows.iter().map(|row| row.expires_at).collect::<Vec<_>>())?;
+    let impersonations: Vec<_> = rows.iter().map(|row| row.impersonation.as_ref()).collect();
+    let told = impersonations.iter();
     to.add(
-        rows.iter()
-            .map(|row| row.impersonated_by.as_deref())
+        told.clone()
+            .map(|told| told.map(|told| &*told.admin_id))
+            .collect::<Vec<_>>(),
+    )?;
+    to.add(
+        told.clone()
+            .map(|told| told.map(|told| &*told.reason))
+            .collect::<Vec<_>>(),
+    )?;
+    to.add(
+        told.map(|told| told.map(|told| told.ends_at))
             .collect::<Vec<_>>(),
     )
 }

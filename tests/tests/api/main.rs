@@ -13,6 +13,7 @@ mod funding;
 mod history;
 mod hygiene;
 mod idempotency;
+mod impersonation;
 mod kyc;
 mod links;
 mod mail;

@@ -256,16 +256,6 @@ async fn sessions_outlive_the_server() {
     .await;
 }
 
-/// What a browser keeps of an answer's `Set-Cookie` lines.
-fn kept(answer: &Answer) -> Vec<(String, String)> {
-    let lines = answer.headers.get_all("set-cookie").iter();
-    let pairs = lines.filter_map(|line| line.to_str().ok()?.split(';').next());
-    pairs
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_keeps_its_refresh_token_where_no_script_and_no_other_site_gets_at_it() {
     let site = "http://127.0.0.1:5173";
@@ -284,7 +274,7 @@ async fn a_browser_keeps_its_refresh_token_where_no_script_and_no_other_site_get
         assert!(line.contains(part), "{line}");
     }
     assert!(!line.contains("Secure"), "loopback has no TLS: {line}");
-    let cookies = kept(&login);
+    let cookies = login.cookies();
     let cookie = cookies
         .iter()
         .map(|(name, value)| format!("{name}={value}"));
@@ -313,12 +303,12 @@ async fn a_browser_keeps_its_refresh_token_where_no_script_and_no_other_site_get
     let ours = [("origin", site), ("x-csrf-token", csrf.as_str())];
     let refreshed = ask("/auth/refresh", &ours).await.expecting(200);
     assert_eq!(refreshed.json()["refreshToken"], Value::Null);
-    assert_eq!(kept(&refreshed).len(), 2);
+    assert_eq!(refreshed.cookies().len(), 2);
     // The former cookie once more, as a second tab would.
     let second = ask("/auth/refresh", &ours).await.expecting(200);
-    assert_eq!(kept(&second), kept(&refreshed));
+    assert_eq!(second.cookies(), refreshed.cookies());
     let left = ask("/auth/logout", &ours).await.expecting(204);
-    assert!(kept(&left).iter().all(|(_, value)| value.is_empty()));
+    assert!(left.cookies().iter().all(|(_, value)| value.is_empty()));
     ask("/auth/refresh", &ours).await.any_problem(401);
 }
 

@@ -241,8 +241,10 @@ pub(crate) async fn logout(
         }
         // One that has ended already is no news to the book.
         let live = app.handles.store.sessions_of(client_id.0, Utc::now());
-        if live.await?.iter().any(|row| row.session_id == session_id.0) {
-            let act = Act::of(&app, &info, client_id).await?;
+        let live = live.await?;
+        if let Some(row) = live.iter().find(|row| row.session_id == session_id.0) {
+            let by = row.impersonated_by.as_deref();
+            let act = Act::of_session(&app, &info, client_id, by).await?;
             end_session(&act, session_id, RevokeReason::SignedOut).await?;
         }
     }
@@ -264,7 +266,7 @@ pub(crate) async fn end_session(
         session_id: Some(session_id),
         kept: None,
         reason,
-        by: "client".to_owned(),
+        by: act.doer(),
     };
     act.ask("end_session", command).await?;
     act.app.ended.look().await;

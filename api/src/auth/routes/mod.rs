@@ -6,6 +6,7 @@ pub(crate) mod login;
 pub(crate) mod password;
 pub(crate) mod refresh;
 pub(crate) mod register;
+pub(crate) mod sso;
 pub(crate) mod staff;
 pub(crate) mod two_factor;
 

@@ -16,7 +16,7 @@ use crate::{
         guard::Tried,
         link, password,
     },
-    extract::{Info, JsonBody, SignedIn},
+    extract::{InPerson, Info, JsonBody},
     problem::{Answered, Code, FieldError, Problem, ProblemBody},
     request::RequestInfo,
 };
@@ -90,19 +90,21 @@ pub(crate) async fn reset_alias(
     reset(state, info, body).await
 }
 
-/// Chooses a new password with the former one. All other sessions end. **Permission:** the client.
+/// Chooses a new password with the former one. All other sessions end. **Permission:** the client
+/// in person.
 #[utoipa::path(post, path = "/auth/password", operation_id = "changePassword", tag = "auth", request_body = ChangeBody,
     security(("bearer" = [])),
     responses(
         (status = 204, description = "Changed"),
         (status = 400, description = "`weak_password`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "`impersonation_restricted`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "`unauthenticated`, `invalid_credentials`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 429, description = "`sign_in_blocked`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`unavailable`, `overloaded` or `not_leader`", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn change(
     State(app): State<Shared>,
-    SignedIn(identity): SignedIn,
+    InPerson(identity): InPerson,
     Info(info): Info,
     JsonBody { value, .. }: JsonBody<ChangeBody>,
 ) -> Answered<StatusCode> {

@@ -90,7 +90,9 @@ async fn replace(
             store.end_session(presented.session_id.0).await?;
             app.ended.look().await;
             if app.engine().is_ok() {
-                let act = Act::of(app, info, client_id).await?;
+                let told = store.impersonation_of(presented.session_id.0).await?;
+                let by = told.as_ref().map(|(admin_id, _)| admin_id.as_str());
+                let act = Act::of_session(app, info, client_id, by).await?;
                 end_session(&act, presented.session_id, RevokeReason::RefreshReused).await?;
             }
             Err(Problem::new(Code::RefreshReused))

@@ -1,4 +1,5 @@
-//! The second factor: set up, proved, disabled. **Permission:** the client.
+//! The second factor: set up, proved, disabled. **Permission:** the client in
+//! person.
 
 use axum::{Json, extract::State, http::StatusCode};
 use chrono::Utc;
@@ -19,7 +20,7 @@ use crate::{
         password,
         totp::{self, SECRET_RECOVERY, SECRET_TOTP, SECRET_TOTP_PENDING},
     },
-    extract::{Info, JsonBody, SignedIn},
+    extract::{InPerson, Info, JsonBody},
     problem::{Answered, Code, Problem, ProblemBody},
 };
 
@@ -72,12 +73,13 @@ pub(crate) struct DisableBody {
     responses(
         (status = 200, description = "What goes into the authenticator", body = SetupBody),
         (status = 401, description = "`unauthenticated`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "`impersonation_restricted`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "`two_factor_on`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`unavailable` or `not_leader`", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn setup(
     State(app): State<Shared>,
-    client: SignedIn,
+    client: InPerson,
     Info(info): Info,
 ) -> Answered<Json<SetupBody>> {
     let act = Act::of(&app, &info, client.client_id()).await?;
@@ -107,13 +109,14 @@ pub(crate) async fn setup(
         (status = 200, description = "On. The recovery codes are shown once", body = RecoveryBody),
         (status = 400, description = "`invalid_code`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "`unauthenticated`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "`impersonation_restricted`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "`two_factor_on`, `two_factor_off`: nothing was set up", body = ProblemBody, content_type = "application/problem+json"),
         (status = 429, description = "`sign_in_blocked`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`unavailable`, `overloaded` or `not_leader`", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn verify(
     State(app): State<Shared>,
-    client: SignedIn,
+    client: InPerson,
     Info(info): Info,
     JsonBody { value, .. }: JsonBody<CodeBody>,
 ) -> Answered<Json<RecoveryBody>> {
@@ -158,13 +161,14 @@ pub(crate) async fn verify(
         (status = 204, description = "Off"),
         (status = 400, description = "`invalid_code`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "`unauthenticated`, `invalid_credentials`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "`impersonation_restricted`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "`two_factor_off`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 429, description = "`sign_in_blocked`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`unavailable`, `overloaded` or `not_leader`", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn disable(
     State(app): State<Shared>,
-    client: SignedIn,
+    client: InPerson,
     Info(info): Info,
     JsonBody { value, .. }: JsonBody<DisableBody>,
 ) -> Answered<StatusCode> {

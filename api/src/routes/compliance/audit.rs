@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::{Json, extract::State, http::HeaderMap};
 use daybook_domain::staff::Look;
 use daybook_projections::{AuditFilter, AuditRow, names};
-use daybook_store::{Metadata, StoreError, SubjectKey};
+use daybook_store::{Metadata, SubjectKey};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -22,7 +22,8 @@ use crate::{
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct AuditQuery {
-    /// Of this actor: `client:<id>`, `staff:<id>`, `cli`, `system:…`.
+    /// Of this actor: `client:<id>`, `staff:<id>`, `crm:<operator>` (in clients' places too), `cli`,
+    /// `system:…`.
     #[param(example = "cli")]
     actor: Option<String>,
     /// That concern this client.
@@ -122,13 +123,9 @@ impl Keys {
             if keys.contains_key(&subject) {
                 continue;
             }
-            match app.handles.store.keys().get(subject).await {
-                Ok(key) => {
-                    keys.insert(subject, key);
-                }
-                // Whose data were erased has none any more.
-                Err(StoreError::Key(_)) => {}
-                Err(error) => return Err(error.into()),
+            // Whose data were erased has none any more.
+            if let Some(key) = app.handles.store.keys().find(subject).await? {
+                keys.insert(subject, key);
             }
         }
         Ok(Self(keys))
@@ -157,7 +154,11 @@ impl Keys {
 /// Under whose key what is personal about an actor is sealed.
 fn subject(row: &AuditRow) -> Option<Uuid> {
     row.ip.as_ref()?;
-    let (kind, id) = row.actor.as_deref()?.split_once(':')?;
-    let personal = kind == "client" || kind == "staff";
-    id.parse().ok().filter(|_| personal)
+    let actor = row.actor.as_deref()?;
+    match actor.split_once(':').unwrap_or((actor, "")) {
+        ("client" | "staff", id) => id.parse().ok(),
+        // An operator whose address is known acted in the client's place.
+        ("crm", _) => row.client_id.map(|client| client.0),
+        _nobody => None,
+    }
 }

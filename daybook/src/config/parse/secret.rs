@@ -25,6 +25,18 @@ const SECRETS: &[(&str, &str, usize)] = &[
 
 /// None when one is missing, too short, or cannot be kept; that is an error by then.
 pub fn in_use(read: &mut Reader, external: bool, data_dir: &Path) -> Option<Secrets> {
+    let given = given(read, external, data_dir)?;
+    match MasterKey::parse(&given["DATA_ENCRYPTION_KEY"]) {
+        Ok(master_key) => named(given, master_key),
+        Err(error) => {
+            read.error("DATA_ENCRYPTION_KEY", error.to_string());
+            None
+        }
+    }
+}
+
+/// By name; each that is required is there.
+fn given(read: &mut Reader, external: bool, data_dir: &Path) -> Option<BTreeMap<String, String>> {
     let mut given = BTreeMap::new();
     let mut missing = Vec::new();
     let mut sound = true;
@@ -63,33 +75,24 @@ pub fn in_use(read: &mut Reader, external: bool, data_dir: &Path) -> Option<Secr
             }
         }
     }
-    if !sound {
-        return None;
-    }
+    sound.then_some(given)
+}
+
+fn named(mut given: BTreeMap<String, String>, master_key: MasterKey) -> Option<Secrets> {
     let mut take = |name: &str| given.remove(name).map(SecretString::from);
-    let access = take("JWT_ACCESS_SECRET")?;
-    let access_previous = take("JWT_ACCESS_SECRET_PREVIOUS");
-    let refresh = take("JWT_REFRESH_SECRET")?;
-    let refresh_previous = take("JWT_REFRESH_SECRET_PREVIOUS");
-    let crm_token = take("CRM_SERVICE_TOKEN")?;
-    let crm_token_previous = take("CRM_SERVICE_TOKEN_PREVIOUS");
-    let webhooks = take("SITE_WEBHOOK_SECRET")?;
-    let webhooks_previous = take("SITE_WEBHOOK_SECRET_PREVIOUS");
-    match MasterKey::parse(&given["DATA_ENCRYPTION_KEY"]) {
-        Ok(master_key) => Some(Secrets {
-            access,
-            access_previous,
-            refresh,
-            refresh_previous,
-            master_key,
-            crm_token,
-            crm_token_previous,
-            webhooks,
-            webhooks_previous,
-        }),
-        Err(error) => {
-            read.error("DATA_ENCRYPTION_KEY", error.to_string());
-            None
-        }
-    }
+    Some(Secrets {
+        access: take("JWT_ACCESS_SECRET")?,
+        access_previous: take("JWT_ACCESS_SECRET_PREVIOUS"),
+        refresh: take("JWT_REFRESH_SECRET")?,
+        refresh_previous: take("JWT_REFRESH_SECRET_PREVIOUS"),
+        master_key,
+        sso: take("SSO_IMPERSONATION_SECRET")?,
+        sso_previous: take("SSO_IMPERSONATION_SECRET_PREVIOUS"),
+        crm_sso: take("CRM_SSO_SECRET")?,
+        crm_sso_previous: take("CRM_SSO_SECRET_PREVIOUS"),
+        crm_token: take("CRM_SERVICE_TOKEN")?,
+        crm_token_previous: take("CRM_SERVICE_TOKEN_PREVIOUS"),
+        webhooks: take("SITE_WEBHOOK_SECRET")?,
+        webhooks_previous: take("SITE_WEBHOOK_SECRET_PREVIOUS"),
+    })
 }

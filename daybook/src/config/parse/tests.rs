@@ -1,6 +1,7 @@
 //! Configuration as a user writes it.
 
 mod documents;
+mod impersonation;
 mod market;
 mod perimeter;
 

@@ -108,8 +108,8 @@ impl ClientState {
             ClientEvent::ClientErased { reason, .. } => {
                 self.stands(id, Some(reason), |now| now.erased = true)
             }
-            // Which account a request means that names none, and how somebody signs in, are no
-            // business of a receiver's.
+            // Which account a request means that names none, and how somebody signs in or comes in
+            // the client's place, are no business of a receiver's.
             ClientEvent::DefaultAccountChanged { .. }
             | ClientEvent::RegistrationRepeated { .. }
             | ClientEvent::VerificationRequested { .. }
@@ -118,6 +118,9 @@ impl ClientState {
             | ClientEvent::SignedIn { .. }
             | ClientEvent::UnusualSignIn { .. }
             | ClientEvent::SignInFailed { .. }
+            | ClientEvent::ImpersonationGranted { .. }
+            | ClientEvent::ImpersonationConsumed { .. }
+            | ClientEvent::ImpersonationRefused { .. }
             | ClientEvent::SessionsRevoked { .. } => Vec::new(),
         }
     }

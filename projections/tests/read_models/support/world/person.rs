@@ -1,10 +1,10 @@
 //! What clients do besides trading, and what is decided about them.
 
 use daybook_domain::{
-    Client, ClientCommand, ClientEvent, ClientId, DocumentId, SessionId,
+    Client, ClientCommand, ClientEvent, ClientId, DocumentId, GrantId, SessionId,
     client::{
-        DocumentFormat, DocumentKind, Factor, KycDocument, KycStatus, Registration, RevokeReason,
-        SignInFailure,
+        DocumentFormat, DocumentKind, Factor, Grant, KycDocument, KycStatus, Pass, Registration,
+        RevokeReason, SignInFailure,
     },
 };
 use daybook_store::NewEvent;
@@ -51,7 +51,7 @@ impl World {
 
     fn personal_wish(&mut self, client_id: ClientId) -> ClientCommand {
         let by = || "staff".to_owned();
-        match self.dice.below(16) {
+        match self.dice.below(18) {
             0 => ClientCommand::RepeatRegistration,
             1 if self.dice.one_in(4) => ClientCommand::VerifyEmail,
             1 | 2 => ClientCommand::RequestVerification,
@@ -90,8 +90,36 @@ impl World {
                 by: by(),
             },
             13 => self.default_account(client_id),
+            14 => self.grant(),
+            15 => self.visit(),
             _signs_in => self.sign_in(),
         }
+    }
+
+    fn grant(&mut self) -> ClientCommand {
+        ClientCommand::GrantImpersonation {
+            grant_id: GrantId(self.id()),
+            grant: Grant {
+                admin_id: "ines".into(),
+                reason: "asked to".into(),
+                expires_at: self.now + chrono::Duration::seconds(120),
+                used: false,
+            },
+            by: "crm:ines".into(),
+        }
+    }
+
+    /// By one of few tokens: some come a second time.
+    fn visit(&mut self) -> ClientCommand {
+        let pass = Pass::Crm {
+            hash: format!("token {}", self.dice.below(3)),
+            admin_id: "jane".into(),
+            reason: "crm".into(),
+            issued_at: self.now,
+            expires_at: self.now + chrono::Duration::seconds(60),
+        };
+        let session_id = SessionId(self.id());
+        ClientCommand::Impersonate { session_id, pass }
     }
 
     fn factor(&mut self) -> Factor {
