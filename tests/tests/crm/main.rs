@@ -8,5 +8,6 @@ mod killed;
 mod personal;
 mod replaying;
 mod signing;
+mod simulated;
 mod support;
 mod telling;
