@@ -37,7 +37,7 @@ pub use feed::Feed;
 pub use form::Form;
 pub use launch::Launch;
 pub use officer::{Officer, officer};
-pub use receiver::{Delivered, Receiver, Reply};
+pub use receiver::{Called, Delivered, Receiver, Reply, Said};
 pub use simulator::Simulator;
 pub use socket::{EventStream, Socket};
 pub use wait::{eventually, within};

@@ -219,7 +219,6 @@ fn sockets(read: &mut Reader) -> SocketsConfig {
 
 /// Read and checked today, so that a configuration that is accepted stays acceptable.
 fn later(read: &mut Reader) {
-    let _ = read.text("CRM_API_TOKEN");
     let _ = read.flag("IMPERSONATION_CAN_WITHDRAW", false);
 }
 

@@ -1,5 +1,5 @@
-//! A CRM that receives webhooks and offers a service API: for trying things out, and for benchmarks.
-//! It verifies, remembers, and fails in every way it is told to.
+//! A CRM that receives webhooks and offers a service API: for trying things out, and for
+//! benchmarks. It verifies, remembers, and fails in every way it is told to.
 //!
 //! It speaks HTTP by hand, because failing includes answers that no HTTP library would send.
 

@@ -10,4 +10,5 @@ mod replaying;
 mod signing;
 mod simulated;
 mod support;
+mod syncing;
 mod telling;

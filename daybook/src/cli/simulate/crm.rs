@@ -1,4 +1,5 @@
-//! `daybook simulate crm`: a CRM that receives, verifies and shows webhooks, and offers a service API.
+//! `daybook simulate crm`: a CRM that receives, verifies and shows webhooks, and offers a service
+//! API.
 
 use std::{io::IsTerminal as _, net::SocketAddr};
 
