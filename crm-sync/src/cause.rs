@@ -92,6 +92,12 @@ pub(crate) fn of_client(event: &ClientEvent) -> Option<Kind> {
         | ClientEvent::TwoFactorDisabled { .. }
         | ClientEvent::ClientSuspended { .. }
         | ClientEvent::ClientReinstated { .. }
+        | ClientEvent::TierChanged { .. }
+        | ClientEvent::TradingDisabled { .. }
+        | ClientEvent::TradingEnabled { .. }
+        | ClientEvent::LimitsChanged { .. }
+        | ClientEvent::ExternalIdLinked { .. }
+        | ClientEvent::NoteAdded { .. }
         | ClientEvent::ClientErased { .. } => None,
     }
 }

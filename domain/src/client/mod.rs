@@ -17,6 +17,9 @@ mod security;
 mod spec;
 #[cfg(test)]
 mod spec_security;
+#[cfg(test)]
+mod spec_standing;
+mod standing;
 
 pub use command::ClientCommand;
 pub use cqrs::ClientServices;
@@ -28,6 +31,7 @@ pub use rejection::ClientRejection;
 pub(crate) use security::FactorRefusal;
 pub use security::{Factor, RevokeReason, Security, SignInFailure, TwoFactor};
 use serde::{Deserialize, Serialize};
+pub use standing::{Flags, FlagsChange, LimitsChange, Standing, TIER_DEFAULT};
 
 use crate::{AccountId, Timestamp};
 
@@ -61,6 +65,9 @@ pub struct Client {
     pub security: Security,
     /// The checks that the law asks for.
     pub kyc: Kyc,
+    /// Tier, flags and limits, and the CRM's name for the person.
+    #[serde(default)]
+    pub standing: Standing,
     /// May not sign in.
     pub suspended: bool,
     /// The person's data are gone.

@@ -1,10 +1,11 @@
 //! What clients do besides trading, and what is decided about them.
 
 use daybook_domain::{
-    Client, ClientCommand, ClientEvent, ClientId, DocumentId, SessionId,
+    Client, ClientCommand, ClientEvent, ClientId, Decimal, DocumentId, SessionId,
+    account::Change,
     client::{
-        DocumentFormat, DocumentKind, Factor, KycDocument, KycStatus, Registration, RevokeReason,
-        SignInFailure,
+        DocumentFormat, DocumentKind, Factor, FlagsChange, KycDocument, KycStatus, LimitsChange,
+        Registration, RevokeReason, SignInFailure,
     },
 };
 use daybook_store::NewEvent;
@@ -51,7 +52,7 @@ impl World {
 
     fn personal_wish(&mut self, client_id: ClientId) -> ClientCommand {
         let by = || "staff".to_owned();
-        match self.dice.below(16) {
+        match self.dice.below(20) {
             0 => ClientCommand::RepeatRegistration,
             1 if self.dice.one_in(4) => ClientCommand::VerifyEmail,
             1 | 2 => ClientCommand::RequestVerification,
@@ -90,7 +91,44 @@ impl World {
                 by: by(),
             },
             13 => self.default_account(client_id),
+            14..=16 => self.rule(client_id),
             _signs_in => self.sign_in(),
+        }
+    }
+
+    /// What the CRM decides about a client.
+    fn rule(&mut self, client_id: ClientId) -> ClientCommand {
+        let by = || "crm:ines".to_owned();
+        match self.dice.below(6) {
+            0 => ClientCommand::ChangeTier {
+                to: format!("tier-{}", self.dice.below(3)),
+                by: by(),
+            },
+            1 => ClientCommand::DisableTrading {
+                reason: self.dice.one_in(2).then(|| "doubt".into()),
+                by: by(),
+            },
+            2 => ClientCommand::EnableTrading { by: by() },
+            3 => ClientCommand::ChangeLimits {
+                flags: FlagsChange {
+                    swap_free: Some(self.dice.one_in(2)),
+                    ..FlagsChange::default()
+                },
+                limits: Box::new(LimitsChange {
+                    max_leverage: Change::Set(30),
+                    daily_loss: Change::Set(Decimal::from(1 + self.dice.below(100))),
+                    ..LimitsChange::default()
+                }),
+                by: by(),
+            },
+            4 => ClientCommand::LinkExternalId {
+                external_id: format!("C-{client_id}"),
+                by: by(),
+            },
+            _note => ClientCommand::AddNote {
+                comment: "called".into(),
+                by: by(),
+            },
         }
     }
 
