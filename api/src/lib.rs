@@ -135,13 +135,29 @@ fn contract() -> OpenApiRouter<Shared> {
         .routes(routes!(compliance::audit::list))
         .routes(routes!(compliance::clients::erase))
         .routes(routes!(compliance::clients::document))
+        .merge(of_crm())
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+}
+
+/// What the broker's CRM asks.
+fn of_crm() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(crm::upsert::upsert))
+        .routes(routes!(crm::users::get, crm::users::patch))
+        .routes(routes!(crm::users::note))
+        .routes(routes!(crm::activity::list))
+        .routes(routes!(crm::sessions::force_logout))
+        .routes(routes!(crm::sessions::password_reset))
+        .routes(routes!(crm::accounts::list))
+        .routes(routes!(crm::accounts::adjust))
+        .routes(routes!(crm::accounts::leverage))
+        .routes(routes!(crm::funding::decide))
         .routes(routes!(crm::webhooks::list))
         .routes(routes!(crm::webhooks::get))
         .routes(routes!(crm::webhooks::resend))
         .routes(routes!(crm::webhooks::replay))
         .routes(routes!(crm::webhooks::events))
-        .routes(routes!(health::live))
-        .routes(routes!(health::ready))
 }
 
 /// Bodies larger than the others'.

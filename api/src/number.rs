@@ -24,6 +24,10 @@ pub(crate) enum NumberError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Positive(pub(crate) Decimal);
 
+/// A signed decimal: an amount that comes or goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Signed(pub(crate) Decimal);
+
 /// Reads plain decimal notation: an optional sign, digits, optionally a point and more digits.
 pub(crate) fn parse(text: &str) -> Result<Decimal, NumberError> {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
@@ -52,16 +56,26 @@ pub(crate) fn parse_positive(text: &str) -> Result<Positive, NumberError> {
 
 impl<'de> Deserialize<'de> for Positive {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The raw text, so that a JSON number is read as it was written.
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        let text = raw.get();
-        let parsed = if text.starts_with('"') {
-            let text: String = serde_json::from_str(text).map_err(de::Error::custom)?;
-            parse_positive(&text)
-        } else {
-            parse_positive(text)
-        };
-        parsed.map_err(de::Error::custom)
+        let text = raw_text(deserializer)?;
+        parse_positive(&text).map_err(de::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Signed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = raw_text(deserializer)?;
+        parse(&text).map(Self).map_err(de::Error::custom)
+    }
+}
+
+/// The text of a string or a number: a JSON number is read as it was written.
+fn raw_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    let text = raw.get();
+    if text.starts_with('"') {
+        serde_json::from_str(text).map_err(de::Error::custom)
+    } else {
+        Ok(text.to_owned())
     }
 }
 

@@ -25,8 +25,8 @@ use crate::{
     people::People,
     recovery,
     request::{
-        ClientRequest, Correction, CorrectionRequest, OpenAccountRequest, Origin, PersonReply,
-        PersonRequest, RegisterRequest, Reply, Request, StaffRequest,
+        ClientRequest, Correction, CorrectionRequest, IdempotencyRequest, OpenAccountRequest,
+        Origin, PersonReply, PersonRequest, RegisterRequest, Reply, Request, StaffRequest,
     },
     saver::Saver,
     shard::{self, Inspection, Note, Outlets, Pending, Recovered, Rollovers, Start},
@@ -141,6 +141,16 @@ impl Engine {
         &self.inner.people
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.inner.shared
+    }
+
+    /// Where a client's accounts live.
+    pub(crate) fn shard_of(&self, client_id: ClientId) -> &Outlets {
+        let shards = &self.inner.shards;
+        &shards[shard_of(client_id, shards.len())]
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.inner.shared.store
     }
@@ -166,8 +176,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]; nothing was appended then.
     pub async fn execute(&self, request: Request) -> Result<Reply, EngineError> {
-        let shards = &self.inner.shards;
-        let shard = &shards[shard_of(request.client_id, shards.len())];
+        let shard = self.shard_of(request.client_id);
         let (reply, answered) = oneshot::channel();
         let pending = Pending {
             request: Box::new(request),
@@ -187,12 +196,27 @@ impl Engine {
         answered.await.map_err(|_ended| EngineError::Unavailable)?
     }
 
+    /// The answer that a key was given before; none where it was given to another request too.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    pub async fn answered(
+        &self,
+        key: &Option<IdempotencyRequest>,
+    ) -> Result<Option<Reply>, EngineError> {
+        self.people().answered(key).await
+    }
+
     /// Executes a command of staff on an account: decisions about deposits and withdrawals,
     /// adjustments, leverage, controls.
     ///
     /// # Errors
     /// [`EngineError::NotFound`] where there is no such account; nothing was appended.
     pub async fn execute_for_staff(&self, request: StaffRequest) -> Result<Reply, EngineError> {
+        // Staff's answers are not kept with the account in memory.
+        if let Some(reply) = self.people().answered(&request.idempotency).await? {
+            return Ok(reply);
+        }
         let client_id = deals::owner(self.store(), request.account_id).await?;
         self.execute(Request {
             client_id,
@@ -233,8 +257,7 @@ impl Engine {
         loaded: Option<Account>,
         look: &Arc<impl Fn(&Account, &Context<'_>) -> T + Send + Sync + 'static>,
     ) -> Result<T, EngineError> {
-        let shards = &self.inner.shards;
-        let shard = &shards[shard_of(client_id, shards.len())];
+        let shard = self.shard_of(client_id);
         let (told, seen) = oneshot::channel();
         let look = look.clone();
         let inspection = Inspection {

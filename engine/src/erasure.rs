@@ -103,7 +103,7 @@ impl Engine {
     }
 
     /// Accounts of the client that were opened after a position.
-    async fn opened_after(
+    pub(crate) async fn opened_after(
         &self,
         client_id: ClientId,
         mut position: i64,

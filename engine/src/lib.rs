@@ -5,6 +5,7 @@
 //! store's committer; the answer goes out when they are in the book. Nothing here knows where
 //! quotes come from, and nothing here writes SQL.
 
+mod client_change;
 pub mod clock;
 mod config;
 mod deals;
@@ -41,9 +42,9 @@ pub use operator::{
     ClientOperation, Credentials, Newcomer, OperatorCommand, OperatorOutcome, StaffChange,
 };
 pub use request::{
-    Answer, ClientRequest, Correction, CorrectionRequest, EraseRequest, Erased, IdempotencyRequest,
-    NewAccount, OpenAccountRequest, Origin, Outcome, PersonReply, PersonRequest, RegisterRequest,
-    Render, RenderClient, Reply, Request, StaffRequest,
+    Answer, ChangeClientRequest, ClientRequest, Correction, CorrectionRequest, EraseRequest,
+    Erased, IdempotencyRequest, NewAccount, OpenAccountRequest, Origin, Outcome, PersonReply,
+    PersonRequest, RegisterRequest, Render, RenderClient, Reply, Request, StaffRequest,
 };
 pub use shared::{STATE_VERSION, stream_named};
 pub use staff::{MemberReply, MemberRequest, staff_member};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use daybook_domain::{
-    Account, AccountCommand, Client, ClientCommand, ClientId, Market, Timestamp,
-    account::{Context, Decision},
+    Account, AccountCommand, Client, ClientCommand, ClientEvent, ClientId, Market, Timestamp,
+    account::{Context, Controls, Decision},
+    client::Standing,
 };
 use daybook_store::{
     AppendError, IdempotencyRow, SecretRow, StreamAppend, StreamHandle, SubjectKey, Submission,
@@ -43,9 +44,11 @@ impl People {
     /// [`EngineError`].
     pub async fn register(&self, request: RegisterRequest) -> Result<Reply, EngineError> {
         let at = self.shared.clock.now();
-        let mut appends = vec![self.registration(&request, at)?];
+        let (client, append, more) = self.registration(&request, at)?;
+        let mut appends = vec![append];
         for account in &request.accounts {
-            let (append, ..) = self.opening(request.client_id, account, &request.origin, at)?;
+            let (append, ..) =
+                self.opening((request.client_id, &client), account, &request.origin, at)?;
             appends.push(append);
         }
         let mut uniques = vec![UniqueRow {
@@ -54,25 +57,33 @@ impl People {
             owner: request.client_id.0,
         }];
         uniques.extend(request.accounts.iter().map(number_of));
+        uniques.extend(more);
+        let secrets = request.password_hash.map(|value| SecretRow {
+            subject: request.client_id.0,
+            name: "password",
+            value,
+        });
         let registration = Submission {
             appends,
             rests_on: Vec::new(),
             metadata: metadata_of(&request.origin, type_of("Register")),
-            idempotency: None,
+            idempotency: answer_row(&request.idempotency, request.client_id, &request.answer),
             uniques,
             keys: vec![request.new_key],
-            secrets: vec![SecretRow {
-                subject: request.client_id.0,
-                name: "password",
-                value: request.password_hash,
-            }],
+            secrets: secrets.into_iter().collect(),
             sessions: Vec::new(),
             on_outcome: Box::new(|_| {}),
         };
-        let committed = streams::append(&self.shared, registration).await?;
+        let committed = match streams::append(&self.shared, registration).await {
+            Ok(committed) => committed,
+            Err(AppendError::IdempotencyKeyUsed) => {
+                return self.answer_again(&request.idempotency).await;
+            }
+            Err(error) => return Err(error.into()),
+        };
         Ok(Reply {
-            status: 201,
-            body: String::new(),
+            status: request.answer.status,
+            body: request.answer.body,
             position: committed.position,
             replayed: false,
         })
@@ -191,8 +202,10 @@ impl People {
         }
         let at = self.shared.clock.now();
         let new = &request.account;
-        let (append, account, decision) =
-            self.opening(request.client_id, new, &request.origin, at)?;
+        let key = self.shared.store.keys().get(request.client_id.0).await?;
+        let (client, handle) = self.clients.load(request.client_id, &key).await?;
+        let whose = (request.client_id, &client);
+        let (append, account, decision) = self.opening(whose, new, &request.origin, at)?;
         let answer = (request.render)(&Outcome {
             account: &account,
             decision: &decision,
@@ -202,6 +215,7 @@ impl People {
         let mut submission = Submission::new(vec![append], metadata, Box::new(|_| {}));
         submission.idempotency = answer_row(&request.idempotency, new.account_id, &answer);
         submission.uniques = vec![number_of(new)];
+        submission.rests_on = vec![(handle.clone(), handle.generation())];
         match streams::append(&self.shared, submission).await {
             Ok(committed) => Ok(Reply {
                 status: answer.status,
@@ -219,8 +233,13 @@ impl People {
         self.clients.turn_of(client_id).await
     }
 
+    /// The clients' streams.
+    pub(crate) const fn streams(&self) -> &Streams<Client> {
+        &self.clients
+    }
+
     /// The answer that a key was given before.
-    async fn answered(
+    pub(crate) async fn answered(
         &self,
         key: &Option<IdempotencyRequest>,
     ) -> Result<Option<Reply>, EngineError> {
@@ -235,7 +254,10 @@ impl People {
         }
     }
 
-    async fn answer_again(&self, key: &Option<IdempotencyRequest>) -> Result<Reply, EngineError> {
+    pub(crate) async fn answer_again(
+        &self,
+        key: &Option<IdempotencyRequest>,
+    ) -> Result<Reply, EngineError> {
         match key {
             Some(key) => stored_answer(&self.shared.store, key).await,
             None => Err(EngineError::Unavailable),
@@ -246,18 +268,20 @@ impl People {
         &self,
         request: &RegisterRequest,
         at: Timestamp,
-    ) -> Result<StreamAppend, EngineError> {
-        let command = ClientCommand::Register(request.registration.clone());
-        let events = Client::default().decide(&command, at);
-        let events = events.map_err(EngineError::ClientRefused)?;
+    ) -> Result<(Client, StreamAppend, Vec<UniqueRow>), EngineError> {
+        let register = ClientCommand::Register(request.registration.clone());
+        let commands = std::iter::once(&register).chain(&request.further);
+        let (client, events) = decide_all(Client::default(), commands, at)?;
         let handle = StreamHandle::new(stream_of::<Client>(request.client_id), Default::default());
         let sealed = streams::seal::<Client>(&events, &request.key)?;
-        Ok(append_of(handle, sealed))
+        let uniques = uniques_of(request.client_id, &events);
+        Ok((client, append_of(handle, sealed), uniques))
     }
 
+    /// An account's first events. What holds for its client holds for it from the beginning.
     fn opening(
         &self,
-        client_id: ClientId,
+        (client_id, client): (ClientId, &Client),
         new: &NewAccount,
         origin: &Origin,
         at: Timestamp,
@@ -287,7 +311,15 @@ impl People {
         };
         let mut account = Account::default();
         let mut opening = Decision::default();
-        for command in std::iter::once(open).chain(fund) {
+        let controls = client
+            .standing
+            .carried_over(&Standing::default(), &Controls::NONE);
+        let control = (controls != Controls::NONE).then(|| AccountCommand::SetControls {
+            controls: Box::new(controls),
+            reason: None,
+            by: origin.actor.clone(),
+        });
+        for command in std::iter::once(open).chain(fund).chain(control) {
             let decision = account.decide(&command, &context);
             if let Some(refusal) = decision.refusal {
                 return Err(EngineError::AccountRefused(refusal));
@@ -312,7 +344,39 @@ fn number_of(account: &NewAccount) -> UniqueRow {
     }
 }
 
-fn answer_row(
+/// Decides commands one after another.
+pub(crate) fn decide_all<'a>(
+    mut client: Client,
+    commands: impl Iterator<Item = &'a ClientCommand>,
+    at: Timestamp,
+) -> Result<(Client, Vec<ClientEvent>), EngineError> {
+    let mut all = Vec::new();
+    for command in commands {
+        let events = client.decide(command, at);
+        let events = events.map_err(EngineError::ClientRefused)?;
+        events.iter().for_each(|event| client.evolve(event));
+        all.extend(events);
+    }
+    Ok((client, all))
+}
+
+/// Values that events make unique.
+pub(crate) fn uniques_of(client_id: ClientId, events: &[ClientEvent]) -> Vec<UniqueRow> {
+    let named = events.iter().filter_map(|event| {
+        if let ClientEvent::ExternalIdLinked { external_id, .. } = event {
+            Some(UniqueRow {
+                kind: "external_id",
+                value: external_id.clone(),
+                owner: client_id.0,
+            })
+        } else {
+            None
+        }
+    });
+    named.collect()
+}
+
+pub(crate) fn answer_row(
     key: &Option<IdempotencyRequest>,
     aggregate: impl ToString,
     answer: &Answer,

@@ -121,8 +121,10 @@ pub struct RegisterRequest {
     pub registration: Registration,
     /// Keyed hash of the address: unique.
     pub email_hash: String,
-    /// Argon2id hash of the password.
-    pub password_hash: String,
+    /// Argon2id hash of the password; none: the person chooses one by a link.
+    pub password_hash: Option<String>,
+    /// What is decided about the client at once.
+    pub further: Vec<ClientCommand>,
     /// Accounts opened in the same append.
     pub accounts: Vec<NewAccount>,
     /// The client's data key.
@@ -131,6 +133,10 @@ pub struct RegisterRequest {
     pub new_key: NewKey,
     /// Who, why, from where.
     pub origin: Origin,
+    /// The key of the answer, if the caller gave one.
+    pub idempotency: Option<IdempotencyRequest>,
+    /// The answer that is kept under it.
+    pub answer: Answer,
 }
 
 /// One more account of a client who has registered.
@@ -218,6 +224,27 @@ pub struct PersonRequest {
     pub secrets: Vec<SecretRow>,
     /// Begins with the event that says so, if there is one.
     pub session: Option<Box<NewSession>>,
+}
+
+/// Somebody else than the client changes what holds for them, and so for their accounts: all of it
+/// in one append.
+pub struct ChangeClientRequest {
+    /// Whose.
+    pub client_id: ClientId,
+    /// What is asked, in order.
+    pub commands: Vec<ClientCommand>,
+    /// The client's data key.
+    pub key: SubjectKey,
+    /// Every account that the client had at `as_of`.
+    pub accounts: Vec<AccountId>,
+    /// Position of the book up to which `accounts` are known; later ones are looked for.
+    pub as_of: i64,
+    /// Who, why, from where.
+    pub origin: Origin,
+    /// The key of the answer, if the caller gave one.
+    pub idempotency: Option<IdempotencyRequest>,
+    /// The answer, unless a rule refuses.
+    pub answer: Answer,
 }
 
 /// A person's data are to be made unreadable.

@@ -52,7 +52,12 @@ const fn of_client(event: &ClientEvent) -> Option<Template> {
             Some(Template::VerifyEmail)
         }
         ClientEvent::RegistrationRepeated { .. } => Some(Template::AlreadyRegistered),
-        ClientEvent::PasswordResetRequested { .. } => Some(Template::ResetPassword),
+        ClientEvent::PasswordResetRequested {
+            invitation: true, ..
+        } => Some(Template::Invitation),
+        ClientEvent::PasswordResetRequested {
+            invitation: false, ..
+        } => Some(Template::ResetPassword),
         ClientEvent::PasswordChanged { .. } => Some(Template::PasswordChanged),
         ClientEvent::UnusualSignIn { .. } => Some(Template::NewSignIn),
         ClientEvent::TwoFactorEnabled { .. } => Some(Template::SecondFactorOn),
@@ -75,6 +80,12 @@ const fn of_client(event: &ClientEvent) -> Option<Template> {
         | ClientEvent::ImpersonationRefused { .. }
         | ClientEvent::ClientSuspended { .. }
         | ClientEvent::ClientReinstated { .. }
+        | ClientEvent::TierChanged { .. }
+        | ClientEvent::TradingDisabled { .. }
+        | ClientEvent::TradingEnabled { .. }
+        | ClientEvent::LimitsChanged { .. }
+        | ClientEvent::ExternalIdLinked { .. }
+        | ClientEvent::NoteAdded { .. }
         | ClientEvent::ClientErased { .. } => None,
     }
 }

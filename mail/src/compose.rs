@@ -121,7 +121,7 @@ impl Composer {
         ]
         .into();
         match matter.template {
-            Template::VerifyEmail | Template::ResetPassword => {
+            Template::VerifyEmail | Template::ResetPassword | Template::Invitation => {
                 let link = self.link(matter).ok_or(ComposeError::Baseless)?;
                 values.insert("link", Some(link));
             }
@@ -153,11 +153,16 @@ impl Composer {
     /// The link that the event promises.
     fn link(&self, matter: &Matter<'_>) -> Option<String> {
         let at = matter.recorded.recorded_at;
-        let (page, token) = if let ClientEvent::PasswordResetRequested { number, .. } = matter.event
+        let (page, token) = if let ClientEvent::PasswordResetRequested {
+            number, invitation, ..
+        } = matter.event
         {
-            let token = self
-                .links
-                .issue_reset_password(matter.client_id, *number, at);
+            let (client_id, number) = (matter.client_id, *number);
+            let token = if *invitation {
+                self.links.issue_invitation(client_id, number, at)
+            } else {
+                self.links.issue_reset_password(client_id, number, at)
+            };
             ("reset-password", token)
         } else {
             let email = &matter.client.profile.as_ref()?.email;
@@ -180,9 +185,12 @@ fn opened(recorded: &Recorded, key: &SubjectKey) -> Result<ClientEvent, StoreErr
 fn moot(event: &ClientEvent, client: &Client) -> Option<&'static str> {
     if let ClientEvent::ClientRegistered { .. } | ClientEvent::VerificationRequested { .. } = event
     {
-        return client
-            .email_verified
-            .then_some("the address is verified already");
+        if client.email_verified {
+            return Some("the address is verified already");
+        }
+        let first = matches!(event, ClientEvent::ClientRegistered { .. });
+        return (first && client.security.invited)
+            .then_some("the invitation shows the address to be theirs");
     }
     if let ClientEvent::PasswordResetRequested { number, .. } = event {
         let newest = client.security.reset_open && client.security.resets == *number;

@@ -23,6 +23,9 @@ const RESET_PASSWORD: Purpose = Purpose {
     lifetime_s: 60 * 60,
 };
 
+/// An invitation's link serves the same purpose, for longer.
+const INVITATION_S: i64 = 3 * 24 * 60 * 60;
+
 /// What a link is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Purpose {
@@ -151,6 +154,14 @@ impl Links {
             .issue(client_id, at, ResetClaim { number })
     }
 
+    /// A token to choose a first password, good for 3 days from `at`, the event's time. It is read
+    /// as one to choose a new password.
+    #[must_use]
+    pub fn issue_invitation(&self, client_id: ClientId, number: u32, at: Timestamp) -> String {
+        let keys = &self.reset_password;
+        keys.issue_for(client_id, at, INVITATION_S, ResetClaim { number })
+    }
+
     /// What a link to choose a new password says.
     ///
     /// # Errors
@@ -170,12 +181,22 @@ impl Links {
 
 impl Keys {
     fn issue<C: Serialize>(&self, sub: ClientId, at: Timestamp, content: C) -> String {
+        self.issue_for(sub, at, self.purpose.lifetime_s, content)
+    }
+
+    fn issue_for<C: Serialize>(
+        &self,
+        sub: ClientId,
+        at: Timestamp,
+        lifetime_s: i64,
+        content: C,
+    ) -> String {
         let claims = Claims {
             sub,
             iss: ISSUER.to_owned(),
             aud: self.purpose.audience.to_owned(),
             iat: at.timestamp(),
-            exp: at.timestamp().saturating_add(self.purpose.lifetime_s),
+            exp: at.timestamp().saturating_add(lifetime_s),
             content,
         };
         let header = Header {
@@ -282,6 +303,19 @@ mod tests {
         };
         assert_eq!(links.verify_reset_password(&token, at(3_599)), Ok(said));
         let late = links.verify_reset_password(&token, at(3_600));
+        assert_eq!(late, Err(LinkError::Expired));
+    }
+
+    #[test]
+    fn an_invitation_is_good_for_three_days() {
+        let links = links("secret-one", None);
+        let token = links.issue_invitation(client(), 1, at(0));
+        let said = PasswordReset {
+            client_id: client(),
+            number: 1,
+        };
+        assert_eq!(links.verify_reset_password(&token, at(259_199)), Ok(said));
+        let late = links.verify_reset_password(&token, at(259_200));
         assert_eq!(late, Err(LinkError::Expired));
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
+const INVITED: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 macro_rules! templates {
@@ -55,6 +56,8 @@ templates! {
     AlreadyRegistered = "already_registered", good_for DAY;
     /// A link to choose a new password; it is good for as long.
     ResetPassword = "reset_password", good_for HOUR;
+    /// A link to choose a first password; it is good for as long.
+    Invitation = "invitation", good_for INVITED;
     /// There is another password.
     PasswordChanged = "password_changed", good_for DAY;
     /// A sign-in from where nobody was seen before.

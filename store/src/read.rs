@@ -101,6 +101,21 @@ impl Store {
         Ok(events)
     }
 
+    /// The events at these positions, in the order of the book, upcast. Positions that there are
+    /// not are passed over.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn read_at(&self, positions: &[i64]) -> Result<Vec<Recorded>, StoreError> {
+        let sql = format!(
+            "select {COLUMNS} from public.events where position = any($1) order by position"
+        );
+        let query = sqlx::query(&sql).bind(positions);
+        let mut events = collect(query.try_map(|row| decode(&row)).fetch(self.pool())).await?;
+        self.upcast(&mut events)?;
+        Ok(events)
+    }
+
     /// The first position recorded at or after `since`; one past the head when there is none yet.
     /// Looks in halves: `recorded_at` never decreases with position.
     ///

@@ -1,5 +1,6 @@
 //! A receiver of webhooks that the tests make: it records every delivery, verifies signatures by
-//! arithmetic of its own, and answers, or fails to, exactly as it is told.
+//! arithmetic of its own, and answers, or fails to, exactly as it is told. What is asked of the
+//! CRM's own service API it records apart; without a word to the contrary it knows nobody.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +12,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream},
@@ -24,6 +25,8 @@ use uuid::Uuid;
 use crate::wait::within;
 
 const PATIENCE: Duration = Duration::from_secs(90);
+/// What is answered to a webhook.
+const TOLD: &str = r#"{"told":"yes"}"#;
 
 /// One delivery as it came in.
 #[derive(Clone, Debug)]
@@ -53,7 +56,32 @@ pub enum Reply {
     Garbage,
 }
 
+/// One request to the service API as it came in.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// `GET`, `PATCH`, `POST`.
+    pub method: String,
+    /// As it was written.
+    pub path: String,
+    /// Headers by lower-case name.
+    pub headers: BTreeMap<String, String>,
+    /// The body, byte for byte.
+    pub body: String,
+}
+
+/// What is answered to it.
+#[derive(Clone, Debug)]
+pub enum Said {
+    /// A status with JSON.
+    Json(u16, Value),
+    /// What a receiver of webhooks may answer too.
+    Other(Reply),
+}
+
 type Behaviour = Box<dyn FnMut(&Delivered) -> Reply + Send>;
+type Service = Box<dyn FnMut(&Called) -> Said + Send>;
+
+const SERVICE: &str = "/api/service/";
 
 struct Shared {
     state: Mutex<State>,
@@ -63,6 +91,8 @@ struct Shared {
 struct State {
     received: Vec<Delivered>,
     behaviour: Behaviour,
+    calls: Vec<Called>,
+    service: Service,
 }
 
 /// The receiver. Dropping it closes every connection.
@@ -153,6 +183,8 @@ impl Receiver {
             state: Mutex::new(State {
                 received: Vec::new(),
                 behaviour: Box::new(|_| Reply::Accept),
+                calls: Vec::new(),
+                service: Box::new(|_| Said::Json(404, json!({ "error": "nobody" }))),
             }),
             count: watch::channel(0).0,
         });
@@ -192,6 +224,22 @@ impl Receiver {
     /// Accepts everything from now on.
     pub fn accept(&self) {
         self.behave(|_| Reply::Accept);
+    }
+
+    /// Serves its service API like this from now on.
+    pub fn serve(&self, service: impl FnMut(&Called) -> Said + Send + 'static) {
+        self.state().service = Box::new(service);
+    }
+
+    /// Everything asked of the service API, in order of arrival.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Called> {
+        self.state().calls.clone()
+    }
+
+    /// Waits until something fits what was asked of the service API.
+    pub async fn until_called<T>(&self, what: &str, look: impl Fn(&[Called]) -> Option<T>) -> T {
+        within(PATIENCE, what, || async { look(&self.calls()) }).await
     }
 
     /// Everything received, in order of arrival.
@@ -246,15 +294,15 @@ impl Receiver {
 
 async fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     let mut stream = BufStream::new(stream);
-    while let Some(mut request) = read(&mut stream).await? {
-        let reply = {
-            let mut state = shared.state.lock().expect("no holder of this lock panics");
-            let reply = (state.behaviour)(&request);
-            request.accepted = matches!(reply, Reply::Accept | Reply::Slow(_));
-            state.received.push(request);
-            reply
+    while let Some(request) = read(&mut stream).await? {
+        let (reply, body) = if request.path.starts_with(SERVICE) {
+            match serve(shared, request) {
+                Said::Json(status, json) => (Reply::Status(status, vec![]), json.to_string()),
+                Said::Other(reply) => (reply, TOLD.to_owned()),
+            }
+        } else {
+            (receive(shared, request), TOLD.to_owned())
         };
-        shared.count.send_modify(|count| *count += 1);
         let (status, headers) = match reply {
             Reply::Accept => (200, Vec::new()),
             Reply::Slow(delay) => {
@@ -272,7 +320,6 @@ async fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
             .iter()
             .map(|(name, value)| format!("{name}: {value}\r\n"))
             .collect();
-        let body = r#"{"told":"yes"}"#;
         let length = body.len();
         let answer =
             format!("HTTP/1.1 {status} -\r\n{headers}content-length: {length}\r\n\r\n{body}");
@@ -282,13 +329,38 @@ async fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     Ok(())
 }
 
+fn serve(shared: &Shared, called: Called) -> Said {
+    let mut state = shared.state.lock().expect("no holder of this lock panics");
+    let said = (state.service)(&called);
+    state.calls.push(called);
+    said
+}
+
+fn receive(shared: &Shared, request: Called) -> Reply {
+    let mut delivered = Delivered {
+        path: request.path,
+        headers: request.headers,
+        body: request.body,
+        accepted: false,
+    };
+    let mut state = shared.state.lock().expect("no holder of this lock panics");
+    let reply = (state.behaviour)(&delivered);
+    delivered.accepted = matches!(reply, Reply::Accept | Reply::Slow(_));
+    state.received.push(delivered);
+    drop(state);
+    shared.count.send_modify(|count| *count += 1);
+    reply
+}
+
 /// The next request; none at the end of the connection.
-async fn read(stream: &mut BufStream<TcpStream>) -> io::Result<Option<Delivered>> {
+async fn read(stream: &mut BufStream<TcpStream>) -> io::Result<Option<Called>> {
     let mut line = String::new();
     if stream.read_line(&mut line).await? == 0 {
         return Ok(None);
     }
-    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut words = line.split(' ').map(str::to_owned);
+    let (method, path) = (words.next().unwrap_or_default(), words.next());
+    let path = path.unwrap_or_default();
     let mut headers = BTreeMap::new();
     loop {
         line.clear();
@@ -304,10 +376,10 @@ async fn read(stream: &mut BufStream<TcpStream>) -> io::Result<Option<Delivered>
         .unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
-    Ok(Some(Delivered {
+    Ok(Some(Called {
+        method,
         path,
         headers,
         body: String::from_utf8(body).map_err(io::Error::other)?,
-        accepted: false,
     }))
 }

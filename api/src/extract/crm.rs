@@ -6,13 +6,14 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
-use daybook_engine::Origin;
+use daybook_engine::{IdempotencyRequest, Origin};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::command::Keyed;
 use crate::{
     app::{App, Shared},
     config::ApiConfig,
@@ -36,6 +37,11 @@ pub(crate) struct Crm {
 }
 
 impl Crm {
+    /// The request's identifier.
+    pub(crate) fn request_id(&self) -> Arc<str> {
+        Arc::clone(&self.info.id)
+    }
+
     /// Who, why and from where. The CRM's address is no client's, and personal to nobody.
     pub(crate) fn origin(&self, reason: &str) -> Origin {
         Origin {
@@ -71,6 +77,29 @@ impl FromRequestParts<Shared> for CrmCommand {
         let crm = Crm::from_request_parts(parts, app).await?;
         App::engine(app)?;
         Ok(Self(crm))
+    }
+}
+
+/// The same with the key of its answer. **Permission:** as [`Crm`].
+pub(crate) struct CrmChange {
+    pub(crate) crm: Crm,
+    keyed: Keyed,
+}
+
+impl CrmChange {
+    /// The key of the answer. There is one CRM, whoever acts in it.
+    pub(crate) fn idempotency(&self, body: &[u8]) -> Option<IdempotencyRequest> {
+        self.keyed.idempotency(&"crm", "", body)
+    }
+}
+
+impl FromRequestParts<Shared> for CrmChange {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Problem> {
+        let CrmCommand(crm) = CrmCommand::from_request_parts(parts, app).await?;
+        let keyed = Keyed::of(parts)?;
+        Ok(Self { crm, keyed })
     }
 }
 

@@ -94,7 +94,9 @@ impl From<&ClientRejection> for Problem {
             ClientRejection::TwoFactorOn => Self::new(Code::TwoFactorOn),
             ClientRejection::TwoFactorOff => Self::new(Code::TwoFactorOff),
             ClientRejection::TooManyDocuments { .. } => Self::new(Code::TooManyDocuments),
-            ClientRejection::KycStep => Self::new(Code::Conflict),
+            ClientRejection::KycStep | ClientRejection::LinkedOtherwise => {
+                Self::with_detail(Code::Conflict, rejection.to_string())
+            }
             ClientRejection::InvalidField { field, message } => {
                 Self::field(Code::InvalidValue, field, message.clone())
             }

@@ -46,8 +46,9 @@ pub(crate) struct MeBody {
     #[schema(example = "none")]
     kyc_status: &'static str,
     #[schema(example = "standard")]
-    tier: &'static str,
+    tier: String,
     two_factor_enabled: bool,
+    /// False while the house lets the client take no new risk, on any account.
     trading_enabled: bool,
     /// Used where a request names no account.
     #[schema(example = "01997d0a-5a3e-7d31-9a53-0a4f2f1c7a13")]
@@ -139,19 +140,23 @@ pub(crate) async fn me_body(app: &App, client: ClientId) -> Answered<MeBody> {
         email_verified: row.email_verified,
         kyc_status: row.kyc_status,
         two_factor: row.two_factor,
+        tier: row.tier,
+        trading_disabled: row.trading_disabled,
     };
     Ok(MeBody::of(client, &profile, standing, default))
 }
 
 /// What the read model or the book says of a client beside the profile.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Standing {
     email_verified: bool,
     kyc_status: KycStatus,
     two_factor: bool,
+    tier: String,
+    trading_disabled: bool,
 }
 
-fn opened(key: &SubjectKey, row: &ClientRow) -> Answered<Registration> {
+pub(crate) fn opened(key: &SubjectKey, row: &ClientRow) -> Answered<Registration> {
     let open = |field: &str, sealed: &Option<String>| {
         sealed
             .as_deref()
@@ -183,9 +188,9 @@ impl MeBody {
             phone: profile.phone.clone(),
             country: profile.country.clone(),
             kyc_status: standing.kyc_status.as_str(),
-            tier: "standard",
+            tier: standing.tier,
             two_factor_enabled: standing.two_factor,
-            trading_enabled: true,
+            trading_enabled: !standing.trading_disabled,
             default_account_id: default.to_string(),
             impersonation: None,
         }
@@ -303,6 +308,8 @@ fn render_me(
                         email_verified: state.email_verified,
                         kyc_status: state.kyc.status,
                         two_factor: state.security.two_factor.is_some(),
+                        tier: state.standing.tier.clone(),
+                        trading_disabled: state.standing.trading_disabled,
                     };
                     let body = json(&MeBody {
                         impersonation: impersonation.clone(),

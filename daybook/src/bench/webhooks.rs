@@ -29,7 +29,7 @@ use super::{
     ours::{self, Accounts},
     report::Report,
 };
-use crate::receiver::{Received, Receiver};
+use crate::receiver::{Agreed, Received, Receiver};
 
 const PATIENCE: Duration = Duration::from_mins(5);
 /// Accounts of the backlog; each is a queue of its own.
@@ -55,7 +55,8 @@ pub async fn run(amount: Amount) -> anyhow::Result<Report> {
     let arena = Arena::start().await?;
     let book = arena.book("webhooks").await?;
     let engine = book.engine().await?;
-    let (receiver, mut received) = Receiver::start(([127, 0, 0, 1], 0).into(), None).await?;
+    let (receiver, mut received) =
+        Receiver::start(([127, 0, 0, 1], 0).into(), Agreed::default()).await?;
     declare(&engine, format!("http://{}/hooks", receiver.address())).await?;
     let reads = Reads::new(book.store.clone());
     let runners = Runners::start(book.store.clone(), &reads);

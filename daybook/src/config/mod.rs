@@ -207,14 +207,18 @@ pub struct MailSettings {
     pub app_url: String,
 }
 
-/// Where the CRM takes webhooks, and under which names.
+/// Where the CRM takes webhooks, under which names, and its own service API.
 #[derive(Debug)]
 pub struct CrmSettings {
     /// Address of its webhooks; none: they wait in the outbox.
     pub url: Option<String>,
     /// Names.
     pub vocabulary: Vocabulary,
-    /// Whether webhooks may go to private networks.
+    /// Address of its service API, without the path; none: it is not called.
+    pub service_api: Option<String>,
+    /// Our bearer token there; none: the one that it shows us.
+    pub api_token: Option<SecretString>,
+    /// Whether webhooks and calls may go to private networks.
     pub allow_private: bool,
 }
 

@@ -40,7 +40,6 @@ pub fn config(environment: BTreeMap<String, String>) -> Result<Config, ConfigErr
     let documents = documents(&mut read, &data_dir);
     let secrets = secret::in_use(&mut read, database.url.is_some(), &data_dir);
     let crm = crm::settings(&mut read);
-    later(&mut read);
     log_from(&mut read);
     let config = secrets.map(|secrets| Config {
         listen,
@@ -230,11 +229,6 @@ fn sockets(read: &mut Reader) -> SocketsConfig {
             .unwrap_or(default.threads),
         per_address_max: read.limit("SOCKETS_PER_ADDRESS_MAX", Some(100)),
     }
-}
-
-/// Read and checked today, so that a configuration that is accepted stays acceptable.
-fn later(read: &mut Reader) {
-    let _ = read.text("CRM_API_TOKEN");
 }
 
 fn url(read: &mut Reader, name: &'static str, schemes: &[&str]) -> Option<String> {

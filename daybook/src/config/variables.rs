@@ -142,8 +142,9 @@ pub const VARIABLES: &[Variable] = &[
     plain("CRM_BASE_URL", "webhooks wait in the outbox", "address of the CRM"),
     plain("CRM_WEBHOOK_PATH", "/api/webhooks/site", "where it takes webhooks"),
     plain("CRM_WEBHOOK_VOCABULARY", "by the path", "names of webhooks: crm | site | both"),
-    later(secret("CRM_API_TOKEN", "CRM_SERVICE_TOKEN", "our bearer token at the CRM")),
-    plain("WEBHOOK_ALLOW_PRIVATE", "false", "webhooks may go to private networks"),
+    secret("CRM_API_TOKEN", "CRM_SERVICE_TOKEN", "our bearer token at the CRM's own service API"),
+    plain("CRM_SERVICE_API", "on", "clients are looked up, and the checks of the law and notes told, at the CRM's own service API; off: never"),
+    plain("WEBHOOK_ALLOW_PRIVATE", "false", "webhooks and calls may go to private networks"),
 
     plain("RATE_LIMIT_MAX", "100", "requests per window and user, else address; 0 or off: no limit"),
     plain("RATE_LIMIT_WINDOW_MS", "60000", "that window"),

@@ -53,7 +53,7 @@ pub(super) struct Fault {
     fault: Kind,
     /// So many times; null: until something else is said.
     times: Option<u32>,
-    /// Only deliveries whose body holds this text.
+    /// Only requests whose path or body holds this text.
     matching: Option<String>,
     /// Of `slow`.
     delay_ms: Option<u64>,
@@ -73,8 +73,9 @@ pub(super) struct Answer {
 impl Fault {
     /// What becomes of this request.
     pub(super) fn next(&mut self, request: &Request) -> Self {
+        let holds = |text: &String| request.body.contains(text) || request.path.contains(text);
         let meant = self.matching.as_ref();
-        if meant.is_some_and(|text| !request.body.contains(text)) {
+        if meant.is_some_and(|text| !holds(text)) {
             return Self::default();
         }
         match &mut self.times {
@@ -90,6 +91,11 @@ impl Fault {
     pub(super) fn delay(&self) -> Option<Duration> {
         let delay_ms = self.delay_ms.unwrap_or(5_000);
         (self.fault == Kind::Slow).then(|| Duration::from_millis(delay_ms))
+    }
+
+    /// Whether what is answered is not what was asked for.
+    pub(super) const fn fails(&self) -> bool {
+        !matches!(self.fault, Kind::None | Kind::Slow)
     }
 
     pub(super) fn answer(&self) -> Answer {

@@ -1,10 +1,13 @@
-//! A CRM that receives webhooks: for trying things out, and for benchmarks. It verifies, remembers,
-//! and fails in every way it is told to.
+//! A CRM that receives webhooks and offers a service API: for trying things out, and for
+//! benchmarks. It verifies, remembers, and fails in every way it is told to.
 //!
 //! It speaks HTTP by hand, because failing includes answers that no HTTP library would send.
 
+mod clients;
 mod fault;
 mod http;
+mod service;
+mod sso;
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -26,8 +29,10 @@ use tokio::{
     task::JoinHandle,
 };
 
+use clients::Clients;
 use fault::{Fault, Kind};
 use http::{Request, read_request, write_answer};
+use service::Call;
 
 /// What is remembered at most, for `/control/received`.
 const REMEMBERED_MAX: usize = 10_000;
@@ -56,8 +61,21 @@ pub struct Receiver {
     task: JoinHandle<()>,
 }
 
+/// What this CRM shares with the site. What is missing is not asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Agreed {
+    /// Signs webhooks.
+    pub webhooks: Option<SecretString>,
+    /// Bearer token at the service API.
+    pub api_token: Option<SecretString>,
+    /// Signs the tokens with which operators go to the site.
+    pub sso: Option<SecretString>,
+    /// Where the site is, for the addresses that operators open.
+    pub site: String,
+}
+
 struct Shared {
-    secret: Option<SecretString>,
+    agreed: Agreed,
     remembered: Mutex<Memory>,
     told: mpsc::UnboundedSender<Received>,
 }
@@ -67,22 +85,24 @@ struct Memory {
     ids: HashSet<String>,
     received: VecDeque<Received>,
     fault: Fault,
+    clients: Clients,
+    calls: VecDeque<Call>,
 }
 
 impl Receiver {
-    /// Listens. Everything received is told; without a secret nothing is verified.
+    /// Listens. Every webhook is told; without a secret none is verified.
     ///
     /// # Errors
     /// When the address is taken.
     pub async fn start(
         listen: SocketAddr,
-        secret: Option<SecretString>,
+        agreed: Agreed,
     ) -> io::Result<(Self, mpsc::UnboundedReceiver<Received>)> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let (told, received) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
-            secret,
+            agreed,
             remembered: Mutex::default(),
             told,
         });
@@ -138,7 +158,21 @@ where
             tokio::time::sleep(delay).await;
         }
         let answer = fault.answer();
-        shared.remember(&request, answer.status);
+        if service::is_meant(&request) {
+            let (status, body) = if fault.fails() {
+                (answer.status, answer.body.to_owned())
+            } else {
+                let (status, body) = shared.serve(&request);
+                (Some(status), body.to_string())
+            };
+            shared.note_call(&request, status);
+            if let Some(status) = status {
+                write_answer(&mut stream, status, &answer.headers, &body).await?;
+                continue;
+            }
+        } else {
+            shared.remember(&request, answer.status);
+        }
         match answer.status {
             Some(status) => {
                 write_answer(&mut stream, status, &answer.headers, answer.body).await?;
@@ -164,7 +198,7 @@ impl Shared {
 
     fn remember(&self, request: &Request, answered: Option<u16>) {
         let header = |name: &str| request.headers.get(name).map(String::as_str);
-        let signature = match &self.secret {
+        let signature = match &self.agreed.webhooks {
             None => "not verified".to_owned(),
             Some(secret) => match verify(secret, header, &request.body, Utc::now().timestamp()) {
                 Ok(()) => "verified".to_owned(),
@@ -191,8 +225,11 @@ impl Shared {
     }
 }
 
-/// `GET|POST /control/fault`, `GET|DELETE /control/received`.
+/// What is switched, put in and looked at by whoever tries things out.
 fn control(shared: &Shared, request: &Request) -> (u16, Value) {
+    if request.path == "/control/sso" {
+        return sso::control(&shared.agreed, request);
+    }
     let mut memory = shared.memory();
     match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/control/fault") => (200, json!(memory.fault)),
@@ -210,6 +247,17 @@ fn control(shared: &Shared, request: &Request) -> (u16, Value) {
         ("DELETE", "/control/received") => {
             memory.received.clear();
             memory.ids.clear();
+            (200, json!({ "items": [] }))
+        }
+        ("GET", "/control/calls") => (200, json!({ "items": memory.calls })),
+        ("DELETE", "/control/calls") => {
+            memory.calls.clear();
+            (200, json!({ "items": [] }))
+        }
+        ("GET", "/control/clients") => (200, json!({ "items": memory.clients.all() })),
+        ("POST", "/control/clients") => memory.clients.put(&request.body),
+        ("DELETE", "/control/clients") => {
+            memory.clients = Clients::default();
             (200, json!({ "items": [] }))
         }
         _ => (404, json!({ "error": "there is no such control" })),

@@ -1,5 +1,6 @@
 //! `daybook serve`: everything wired together, started in order and stopped in order.
 
+mod crm_sync;
 mod holdings;
 mod kept_candles;
 mod market;
@@ -32,7 +33,7 @@ use crate::{
     stop::Stop,
 };
 use market::Market;
-use node::{Keeping, Node};
+use node::{Keeping, Node, Outlets};
 use webhooks::Webhooks;
 
 /// Runs until asked to stop, or until it must not go on.
@@ -95,17 +96,21 @@ async fn with_book(
     };
     let api = Served::start(listener, daybook_api::router(state));
     let leadership = Leadership::start(store.clone(), config.advertise.clone());
-    let keeper = Keeping {
+    let keeping = Keeping {
         reads,
         documents,
         candles: config.market.candles_kept.clone(),
     };
+    let outlets = Outlets {
+        mail: outbox_config(config),
+        webhooks: Webhooks::of(config),
+        crm: crm_sync::config_of(config),
+    };
     let mut node = Node::new(
         store.clone(),
-        keeper,
+        keeping,
         config.engine.clone(),
-        outbox_config(config),
-        Webhooks::of(config),
+        outlets,
         engine,
         known,
     );

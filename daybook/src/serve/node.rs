@@ -1,9 +1,10 @@
 //! This node's part: standby or leader. The leader runs the engine, the projections and
-//! the outbox of mails and the deliveries of webhooks.
+//! the outbox of mails, the deliveries of webhooks and the calls of the CRM.
 
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
+use daybook_crm_sync::{CrmSync, CrmSyncConfig};
 use daybook_documents::{Documents, Keeper};
 use daybook_domain::Instrument;
 use daybook_engine::{Engine, EngineConfig, EngineError};
@@ -14,7 +15,7 @@ use daybook_store::{Role, Store, Writer};
 use futures::future::OptionFuture;
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{kept_candles, webhooks::Webhooks};
+use super::{crm_sync, kept_candles, webhooks::Webhooks};
 
 /// Pause before the engine's start is tried again, while the database is away.
 const RETRY: Duration = Duration::from_secs(1);
@@ -24,13 +25,13 @@ pub struct Node {
     store: Store,
     keeping: Keeping,
     config: EngineConfig,
-    mail: OutboxConfig,
-    webhooks: Webhooks,
+    outlets: Outlets,
     engine: watch::Sender<Option<Engine>>,
     instruments: watch::Sender<Vec<Arc<Instrument>>>,
     runners: Option<Runners>,
     dispatcher: Option<Dispatcher>,
     outbox: Option<Outbox>,
+    crm: Option<CrmSync>,
     keeper: Option<JoinHandle<()>>,
     pruner: Option<JoinHandle<Infallible>>,
 }
@@ -45,13 +46,22 @@ pub struct Keeping {
     pub candles: BTreeMap<Interval, TimeDelta>,
 }
 
+/// What leaves the house.
+pub struct Outlets {
+    /// Mails.
+    pub mail: OutboxConfig,
+    /// Webhooks.
+    pub webhooks: Webhooks,
+    /// Calls of the CRM's own service API, where it is called.
+    pub crm: Option<CrmSyncConfig>,
+}
+
 impl Node {
     pub const fn new(
         store: Store,
         keeping: Keeping,
         config: EngineConfig,
-        mail: OutboxConfig,
-        webhooks: Webhooks,
+        outlets: Outlets,
         engine: watch::Sender<Option<Engine>>,
         instruments: watch::Sender<Vec<Arc<Instrument>>>,
     ) -> Self {
@@ -59,13 +69,13 @@ impl Node {
             store,
             keeping,
             config,
-            mail,
-            webhooks,
+            outlets,
             engine,
             instruments,
             runners: None,
             dispatcher: None,
             outbox: None,
+            crm: None,
             keeper: None,
             pruner: None,
         }
@@ -131,17 +141,19 @@ impl Node {
             candles,
         } = &self.keeping;
         // Before anybody may do anything that it is to be told.
-        self.webhooks.declare(&engine).await?;
+        self.outlets.webhooks.declare(&engine).await?;
         self.runners = Some(Runners::start(self.store.clone(), reads));
         let keeper = Keeper::new(self.store.clone(), reads.clone(), documents.clone());
         self.keeper = Some(tokio::spawn(keeper.run()));
         let pruner = kept_candles::prune(self.store.clone(), candles.clone());
         self.pruner = Some(tokio::spawn(pruner));
-        let outbox = Outbox::start(&self.store, &self.mail);
+        let outbox = Outbox::start(&self.store, &self.outlets.mail);
         self.outbox = Some(outbox.map_err(|problem| anyhow::anyhow!("SMTP_URL: {problem}"))?);
         let store = self.store.clone();
-        let dispatcher = self.webhooks.start(store, reads, epoch, engine.clone());
+        let webhooks = &self.outlets.webhooks;
+        let dispatcher = webhooks.start(store, reads, epoch, engine.clone());
         self.dispatcher = Some(dispatcher);
+        self.crm = crm_sync::start(&self.store, self.outlets.crm.as_ref(), engine.clone());
         self.engine.send_replace(Some(engine));
         Ok(())
     }
@@ -159,7 +171,12 @@ impl Node {
         let engine = self.engine.send_replace(None);
         let dispatcher = self.dispatcher.take().map(Dispatcher::stop);
         let engine = engine.as_ref().map(Engine::shutdown);
-        tokio::join!(OptionFuture::from(dispatcher), OptionFuture::from(engine));
+        let crm = self.crm.take().map(CrmSync::stop);
+        tokio::join!(
+            OptionFuture::from(dispatcher),
+            OptionFuture::from(crm),
+            OptionFuture::from(engine)
+        );
         let runners = self.runners.take().map(Runners::stop);
         let outbox = self.outbox.take().map(Outbox::stop);
         tokio::join!(OptionFuture::from(runners), OptionFuture::from(outbox));

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Factor, Grant, KycDocument, KycStatus, Pass, Registration, RevokeReason, SignInFailure,
+    Factor, FlagsChange, Grant, KycDocument, KycStatus, LimitsChange, Pass, Registration,
+    RevokeReason, SignInFailure,
 };
 use crate::{AccountId, GrantId, SessionId};
 
@@ -37,6 +38,8 @@ pub enum ClientCommand {
     },
     /// Ask for a link to choose a new password.
     RequestPasswordReset,
+    /// Ask for a link to choose a first password: somebody else signed the person up.
+    Invite,
     /// Choose one through that link.
     ResetPassword {
         /// Which request the link belongs to.
@@ -130,6 +133,48 @@ pub enum ClientCommand {
         /// Who decides.
         by: String,
     },
+    /// Put the client into another tier.
+    ChangeTier {
+        /// From now on.
+        to: String,
+        /// Who decides.
+        by: String,
+    },
+    /// Keep the client from taking new risk.
+    DisableTrading {
+        /// Why, where somebody says.
+        reason: Option<String>,
+        /// Who decides.
+        by: String,
+    },
+    /// Let the client take risk again.
+    EnableTrading {
+        /// Who decides.
+        by: String,
+    },
+    /// Change flags and limits; what is left out stays.
+    ChangeLimits {
+        /// Flags.
+        flags: FlagsChange,
+        /// Limits.
+        limits: Box<LimitsChange>,
+        /// Who decides.
+        by: String,
+    },
+    /// Say under what name the CRM knows the person.
+    LinkExternalId {
+        /// That name.
+        external_id: String,
+        /// Who says so.
+        by: String,
+    },
+    /// Write something down about the person.
+    AddNote {
+        /// What.
+        comment: String,
+        /// Who.
+        by: String,
+    },
     /// Make the person's data unreadable.
     Erase {
         /// Why.
@@ -151,6 +196,7 @@ impl ClientCommand {
             Self::ChangeDefaultAccount { .. } => "ChangeDefaultAccount",
             Self::UpdateProfile { .. } => "UpdateProfile",
             Self::RequestPasswordReset => "RequestPasswordReset",
+            Self::Invite => "Invite",
             Self::ResetPassword { .. } => "ResetPassword",
             Self::ChangePassword { .. } => "ChangePassword",
             Self::SignIn { .. } => "SignIn",
@@ -164,6 +210,12 @@ impl ClientCommand {
             Self::Impersonate { .. } => "Impersonate",
             Self::Suspend { .. } => "Suspend",
             Self::Reinstate { .. } => "Reinstate",
+            Self::ChangeTier { .. } => "ChangeTier",
+            Self::DisableTrading { .. } => "DisableTrading",
+            Self::EnableTrading { .. } => "EnableTrading",
+            Self::ChangeLimits { .. } => "ChangeLimits",
+            Self::LinkExternalId { .. } => "LinkExternalId",
+            Self::AddNote { .. } => "AddNote",
             Self::Erase { .. } => "Erase",
         }
     }

@@ -4,7 +4,7 @@ use super::{
     Client, ClientCommand, ClientEvent, ClientRejection, Factor, KycDocument, KycStatus,
     Registration, RevokeReason, SignInFailure, field, kyc::DOCUMENTS_MAX, security::Familiar,
 };
-use crate::{SessionId, Timestamp};
+use crate::{AccountId, SessionId, Timestamp};
 
 type Decided = Result<Vec<ClientEvent>, ClientRejection>;
 
@@ -45,20 +45,10 @@ impl Client {
                 let told = self.security.repeats_told.may(at);
                 Ok(one(told.then_some(ClientEvent::RegistrationRepeated { at })))
             }
-            Command::RequestVerification => {
-                let asked = !self.email_verified && self.security.verifications_asked.may(at);
-                Ok(one(
-                    asked.then_some(ClientEvent::VerificationRequested { at })
-                ))
-            }
+            Command::RequestVerification => Ok(self.request_verification(at)),
             Command::VerifyEmail => Ok(self.verify_email(known, at)),
             Command::ChangeDefaultAccount { account_id } => {
-                let changed = ClientEvent::DefaultAccountChanged {
-                    account_id: *account_id,
-                    at,
-                };
-                let changes = self.default_account != Some(*account_id);
-                Ok(one(changes.then_some(changed)))
+                Ok(self.choose_account(*account_id, at))
             }
             Command::UpdateProfile {
                 first_name,
@@ -67,7 +57,8 @@ impl Client {
                 country,
             } => update(known, (first_name, last_name), (phone, country), at),
             Command::RequestPasswordReset => Ok(self.request_reset(at)),
-            Command::ResetPassword { number } => self.reset_password(*number, at),
+            Command::Invite => Ok(vec![self.reset_requested(true, at)]),
+            Command::ResetPassword { number } => self.reset_password(known, *number, at),
             Command::ChangePassword { kept } => Ok(change_password(*kept, at)),
             Command::SignIn {
                 session_id,
@@ -105,8 +96,24 @@ impl Client {
                 let reinstated = ClientEvent::ClientReinstated { by: by.clone(), at };
                 Ok(one(self.suspended.then_some(reinstated)))
             }
+            Command::ChangeTier { .. }
+            | Command::DisableTrading { .. }
+            | Command::EnableTrading { .. }
+            | Command::ChangeLimits { .. }
+            | Command::LinkExternalId { .. }
+            | Command::AddNote { .. } => self.standing.decide(command, at),
             Command::Erase { reason, by } => erase(reason, by, at),
         }
+    }
+
+    fn request_verification(&self, at: Timestamp) -> Vec<ClientEvent> {
+        let asked = !self.email_verified && self.security.verifications_asked.may(at);
+        one(asked.then_some(ClientEvent::VerificationRequested { at }))
+    }
+
+    fn choose_account(&self, account_id: AccountId, at: Timestamp) -> Vec<ClientEvent> {
+        let changed = ClientEvent::DefaultAccountChanged { account_id, at };
+        one((self.default_account != Some(account_id)).then_some(changed))
     }
 
     fn verify_email(&self, known: &Registration, at: Timestamp) -> Vec<ClientEvent> {
@@ -133,21 +140,31 @@ impl Client {
     }
 
     fn request_reset(&self, at: Timestamp) -> Vec<ClientEvent> {
-        let asked = ClientEvent::PasswordResetRequested {
-            number: self.security.resets + 1,
-            at,
-        };
-        one(self.security.resets_asked.may(at).then_some(asked))
+        let may = self.security.resets_asked.may(at);
+        one(may.then(|| self.reset_requested(false, at)))
     }
 
-    fn reset_password(&self, number: u32, at: Timestamp) -> Decided {
+    fn reset_requested(&self, invitation: bool, at: Timestamp) -> ClientEvent {
+        ClientEvent::PasswordResetRequested {
+            number: self.security.resets + 1,
+            invitation,
+            at,
+        }
+    }
+
+    fn reset_password(&self, known: &Registration, number: u32, at: Timestamp) -> Decided {
         if !self.security.reset_open || number != self.security.resets {
             return Err(ClientRejection::ResetLinkSpent);
         }
-        Ok(vec![
+        let mut events = vec![
             ClientEvent::PasswordChanged { by_reset: true, at },
             sessions_end(None, RevokeReason::PasswordChanged, "client", at),
-        ])
+        ];
+        if self.security.invited {
+            // The invitation went to the address, and to nowhere else.
+            events.extend(self.verify_email(known, at));
+        }
+        Ok(events)
     }
 
     fn sign_in(

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Factor, ImpersonationRefusal, KycDocument, KycStatus, RevokeReason, SignInFailure, SsoToken,
+    Factor, Flags, ImpersonationRefusal, KycDocument, KycStatus, RevokeReason, SignInFailure,
+    SsoToken,
 };
-use crate::{AccountId, GrantId, SessionId, Timestamp};
+use crate::{AccountId, GrantId, SessionId, Timestamp, account::Limits};
 
 /// A fact in a client's stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +67,9 @@ pub enum ClientEvent {
     PasswordResetRequested {
         /// Counts the requests; a link is good for the newest alone.
         number: u32,
+        /// It is the first password: somebody else signed the person up.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        invitation: bool,
         /// When.
         at: Timestamp,
     },
@@ -215,6 +219,62 @@ pub enum ClientEvent {
         /// When.
         at: Timestamp,
     },
+    /// The client is in another tier.
+    TierChanged {
+        /// Before.
+        from: String,
+        /// From now on.
+        to: String,
+        /// Who decided.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// The client may take no new risk; it holds for all their accounts.
+    TradingDisabled {
+        /// Why, where somebody said.
+        reason: Option<String>,
+        /// Who decided.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// The client may take risk again.
+    TradingEnabled {
+        /// Who decided.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Flags or limits changed; these are all of them from now on, and hold for all accounts.
+    LimitsChanged {
+        /// Flags.
+        flags: Flags,
+        /// Limits.
+        limits: Box<Limits>,
+        /// Who decided.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// The CRM knows the person by this name.
+    ExternalIdLinked {
+        /// That name: personal.
+        external_id: String,
+        /// Who said so.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Something was written down about the person.
+    NoteAdded {
+        /// What: personal.
+        comment: String,
+        /// Who wrote it.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
     /// The person's data are unreadable from now on: their key is destroyed after this.
     ClientErased {
         /// Why.
@@ -252,6 +312,12 @@ impl ClientEvent {
             Self::ImpersonationRefused { .. } => "ImpersonationRefused",
             Self::ClientSuspended { .. } => "ClientSuspended",
             Self::ClientReinstated { .. } => "ClientReinstated",
+            Self::TierChanged { .. } => "TierChanged",
+            Self::TradingDisabled { .. } => "TradingDisabled",
+            Self::TradingEnabled { .. } => "TradingEnabled",
+            Self::LimitsChanged { .. } => "LimitsChanged",
+            Self::ExternalIdLinked { .. } => "ExternalIdLinked",
+            Self::NoteAdded { .. } => "NoteAdded",
             Self::ClientErased { .. } => "ClientErased",
         }
     }
@@ -281,6 +347,12 @@ impl ClientEvent {
             | Self::ImpersonationRefused { at, .. }
             | Self::ClientSuspended { at, .. }
             | Self::ClientReinstated { at, .. }
+            | Self::TierChanged { at, .. }
+            | Self::TradingDisabled { at, .. }
+            | Self::TradingEnabled { at, .. }
+            | Self::LimitsChanged { at, .. }
+            | Self::ExternalIdLinked { at, .. }
+            | Self::NoteAdded { at, .. }
             | Self::ClientErased { at, .. } => *at,
         }
     }
@@ -297,6 +369,8 @@ impl ClientEvent {
             Self::KycSubmitted { .. } => &["name"],
             Self::KycStatusChanged { .. } => &["notes"],
             Self::ImpersonationGranted { .. } | Self::ImpersonationConsumed { .. } => &["reason"],
+            Self::ExternalIdLinked { .. } => &["external_id"],
+            Self::NoteAdded { .. } => &["comment"],
             Self::RegistrationRepeated { .. }
             | Self::VerificationRequested { .. }
             | Self::DefaultAccountChanged { .. }
@@ -311,6 +385,10 @@ impl ClientEvent {
             | Self::ImpersonationRefused { .. }
             | Self::ClientSuspended { .. }
             | Self::ClientReinstated { .. }
+            | Self::TierChanged { .. }
+            | Self::TradingDisabled { .. }
+            | Self::TradingEnabled { .. }
+            | Self::LimitsChanged { .. }
             | Self::ClientErased { .. } => &[],
         }
     }

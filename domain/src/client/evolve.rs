@@ -24,25 +24,21 @@ impl Client {
             ClientEvent::DefaultAccountChanged { account_id, .. } => {
                 self.default_account = Some(*account_id);
             }
-            ClientEvent::ProfileUpdated {
-                first_name,
-                last_name,
-                phone,
-                country,
-                ..
+            ClientEvent::ProfileUpdated { .. } => self.rename(event),
+            ClientEvent::PasswordResetRequested {
+                number,
+                invitation,
+                at,
             } => {
-                let profile = self.profile.as_mut().expect(STRANGER);
-                profile.first_name.clone_from(first_name);
-                profile.last_name.clone_from(last_name);
-                profile.phone.clone_from(phone);
-                profile.country.clone_from(country);
-            }
-            ClientEvent::PasswordResetRequested { number, at } => {
                 self.security.resets = *number;
                 self.security.reset_open = true;
+                self.security.invited |= invitation;
                 self.security.resets_asked.note(*at);
             }
-            ClientEvent::PasswordChanged { .. } => self.security.reset_open = false,
+            ClientEvent::PasswordChanged { .. } => {
+                self.security.reset_open = false;
+                self.security.invited = false;
+            }
             ClientEvent::SignedIn {
                 factor,
                 device,
@@ -73,9 +69,32 @@ impl Client {
             ClientEvent::ClientSuspended { .. } => self.suspended = true,
             ClientEvent::ClientReinstated { .. } => self.suspended = false,
             ClientEvent::ClientErased { .. } => self.erased = true,
+            ClientEvent::TierChanged { .. }
+            | ClientEvent::TradingDisabled { .. }
+            | ClientEvent::TradingEnabled { .. }
+            | ClientEvent::LimitsChanged { .. }
+            | ClientEvent::ExternalIdLinked { .. }
+            | ClientEvent::NoteAdded { .. } => self.standing.evolve(event),
             ClientEvent::UnusualSignIn { .. }
             | ClientEvent::SignInFailed { .. }
             | ClientEvent::SessionsRevoked { .. } => {}
+        }
+    }
+
+    fn rename(&mut self, event: &ClientEvent) {
+        if let ClientEvent::ProfileUpdated {
+            first_name,
+            last_name,
+            phone,
+            country,
+            ..
+        } = event
+        {
+            let profile = self.profile.as_mut().expect(STRANGER);
+            profile.first_name.clone_from(first_name);
+            profile.last_name.clone_from(last_name);
+            profile.phone.clone_from(phone);
+            profile.country.clone_from(country);
         }
     }
 

@@ -20,6 +20,9 @@ mod spec;
 mod spec_impersonation;
 #[cfg(test)]
 mod spec_security;
+#[cfg(test)]
+mod spec_standing;
+mod standing;
 
 pub use command::ClientCommand;
 pub use cqrs::ClientServices;
@@ -32,6 +35,7 @@ pub use rejection::ClientRejection;
 pub(crate) use security::FactorRefusal;
 pub use security::{Factor, RevokeReason, Security, SignInFailure, TwoFactor};
 use serde::{Deserialize, Serialize};
+pub use standing::{Flags, FlagsChange, LimitsChange, Standing, TIER_DEFAULT};
 
 use crate::{AccountId, Timestamp};
 
@@ -68,6 +72,9 @@ pub struct Client {
     /// Who may come in their place, or did so lately.
     #[serde(default)]
     pub impersonations: Impersonations,
+    /// Tier, flags and limits, and the CRM's name for the person.
+    #[serde(default)]
+    pub standing: Standing,
     /// May not sign in.
     pub suspended: bool,
     /// The person's data are gone.

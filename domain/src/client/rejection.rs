@@ -46,6 +46,9 @@ pub enum ClientRejection {
         /// The limit.
         max: usize,
     },
+    /// The CRM knows the person by another name already.
+    #[error("client is linked to another external id")]
+    LinkedOtherwise,
     /// That status cannot follow the one there is.
     #[error("kyc status cannot become that")]
     KycStep,
@@ -71,7 +74,7 @@ impl ClientRejection {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::AlreadyRegistered | Self::KycStep => "conflict",
+            Self::AlreadyRegistered | Self::KycStep | Self::LinkedOtherwise => "conflict",
             Self::NotRegistered | Self::Erased => "not_found",
             Self::InvalidField { .. } => "invalid_value",
             Self::Suspended => "client_suspended",

@@ -170,6 +170,9 @@ pub struct Security {
     pub resets: u32,
     /// The newest of them is still good.
     pub reset_open: bool,
+    /// Somebody else signed the person up, who has chosen no password yet.
+    #[serde(default)]
+    pub invited: bool,
     /// Devices that the client signed in on.
     pub devices: Familiar,
     /// Networks that the client signed in from.

@@ -2,15 +2,16 @@
 
 use daybook_domain::{
     AccountId, Client, ClientCommand, ClientEvent, DocumentId, GrantId, SessionId, Timestamp,
+    account::Change,
     client::{
-        DocumentFormat, DocumentKind, Factor, Grant, KycDocument, KycStatus, Pass, Registration,
-        RevokeReason, SignInFailure,
+        DocumentFormat, DocumentKind, Factor, FlagsChange, Grant, KycDocument, KycStatus,
+        LimitsChange, Pass, Registration, RevokeReason, SignInFailure,
     },
 };
 use uuid::Uuid;
 
 /// Types of event that the story has.
-pub const EVENTS: usize = 22;
+pub const EVENTS: usize = 28;
 
 pub const fn meaning(event: &ClientEvent) -> &'static str {
     match event {
@@ -57,6 +58,16 @@ pub const fn meaning(event: &ClientEvent) -> &'static str {
         }
         ClientEvent::ClientSuspended { .. } => "The client may not sign in.",
         ClientEvent::ClientReinstated { .. } => "The client may sign in again.",
+        ClientEvent::TierChanged { .. } => "The client is in another tier.",
+        ClientEvent::TradingDisabled { .. } => {
+            "The client may take no new risk, on any account; each account says so too."
+        }
+        ClientEvent::TradingEnabled { .. } => "The client may take risk again.",
+        ClientEvent::LimitsChanged { .. } => {
+            "Flags or limits of all the client's accounts changed; these are the values from now on."
+        }
+        ClientEvent::ExternalIdLinked { .. } => "The CRM knows the person by this name.",
+        ClientEvent::NoteAdded { .. } => "Something was written down about the person.",
         ClientEvent::ClientErased { .. } => {
             "The person's data are unreadable from now on: their key is destroyed after this."
         }
@@ -81,6 +92,11 @@ fn commands(id: fn(u128) -> Uuid, at: Timestamp) -> Vec<ClientCommand> {
     commands.extend(security(SessionId(id(2)), SessionId(id(3))));
     commands.extend(impersonation(id, at));
     commands.extend(compliance(id));
+    commands.extend(standing());
+    commands.push(ClientCommand::Erase {
+        reason: "asked to".to_owned(),
+        by: "crm:ines".to_owned(),
+    });
     commands
 }
 
@@ -187,8 +203,38 @@ fn compliance(id: fn(u128) -> Uuid) -> Vec<ClientCommand> {
             by: by(),
         },
         ClientCommand::Reinstate { by: by() },
-        ClientCommand::Erase {
-            reason: "asked to".to_owned(),
+    ]
+}
+
+fn standing() -> Vec<ClientCommand> {
+    let by = || "crm:ines".to_owned();
+    vec![
+        ClientCommand::LinkExternalId {
+            external_id: "C-10433".to_owned(),
+            by: by(),
+        },
+        ClientCommand::ChangeTier {
+            to: "gold".to_owned(),
+            by: by(),
+        },
+        ClientCommand::ChangeLimits {
+            flags: FlagsChange {
+                swap_free: Some(true),
+                ..FlagsChange::default()
+            },
+            limits: Box::new(LimitsChange {
+                max_leverage: Change::Set(100),
+                ..LimitsChange::default()
+            }),
+            by: by(),
+        },
+        ClientCommand::DisableTrading {
+            reason: Some("under review".to_owned()),
+            by: by(),
+        },
+        ClientCommand::EnableTrading { by: by() },
+        ClientCommand::AddNote {
+            comment: "Called about a withdrawal".to_owned(),
             by: by(),
         },
     ]

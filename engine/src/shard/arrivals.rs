@@ -34,6 +34,14 @@ impl Arrival {
             returns: false,
         }
     }
+
+    /// What is to be decided about it does not wait here.
+    pub fn of_nobody() -> Self {
+        Self {
+            waiting: Vec::new(),
+            returns: false,
+        }
+    }
 }
 
 impl Shard {

@@ -10,12 +10,13 @@ use daybook_store::{
     AppendError, Committed, IdempotencyRow, Metadata, StreamAppend, Submission,
     submission::OnOutcome,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{
     note::{Note, Outcome, Settled},
     seat::{Gate, Pending, Seat},
+    together::{Apart, Decided},
 };
 use crate::{
     desk::{Act, Cause, Ledger},
@@ -71,6 +72,42 @@ impl Clerk {
         self.submit(account_id, &decision.events, metadata, row, on_outcome);
     }
 
+    /// Submits what was decided about several accounts, with what goes beside it.
+    pub fn submit_together(
+        &mut self,
+        decided: Vec<Decided>,
+        mut submission: Submission,
+        reply: oneshot::Sender<Result<Committed, Apart>>,
+    ) {
+        let mut accounts = Vec::with_capacity(decided.len());
+        for (account_id, events) in decided {
+            let seat = self.seats.get_mut(&account_id);
+            let seat = seat.expect("invariant: an account at the desk has a seat");
+            submission.appends.push(append_to(seat, &events));
+            seat.in_flight += 1;
+            self.in_flight += 1;
+            accounts.push(account_id);
+        }
+        let notes = self.notes.clone();
+        submission.on_outcome = Box::new(move |result| {
+            for account_id in accounts {
+                let outcome = match &result {
+                    Ok(committed) => Outcome::Committed(committed.position),
+                    Err(error) => Outcome::of_error(error),
+                };
+                let settled = Settled {
+                    account_id,
+                    had_events: true,
+                    kept: None,
+                    outcome,
+                };
+                let _ended = notes.send(Note::Settled(Box::new(settled)));
+            }
+            let _gone = reply.send(result.map_err(Apart::Append));
+        });
+        self.shared.writer.submit(submission);
+    }
+
     fn submit(
         &mut self,
         account_id: AccountId,
@@ -96,22 +133,28 @@ impl Clerk {
             let rests_on = (seat.handle.clone(), seat.generation);
             submission.rests_on.push(rests_on);
         } else {
-            submission.appends.push(StreamAppend {
-                handle: seat.handle.clone(),
-                generation: seat.generation,
-                first_sequence: seat.sequence + 1,
-                events: events
-                    .iter()
-                    .map(|event| new_event(event.event_type(), json(event)))
-                    .collect(),
-            });
-            let count = i64::try_from(events.len());
-            seat.sequence += count.expect("invariant: a decision has few events");
+            submission.appends.push(append_to(seat, events));
         }
         seat.in_flight += 1;
         self.in_flight += 1;
         self.shared.writer.submit(submission);
     }
+}
+
+/// What follows the end of an account's stream, as it is decided.
+fn append_to(seat: &mut Seat, events: &[AccountEvent]) -> StreamAppend {
+    let append = StreamAppend {
+        handle: seat.handle.clone(),
+        generation: seat.generation,
+        first_sequence: seat.sequence + 1,
+        events: events
+            .iter()
+            .map(|event| new_event(event.event_type(), json(event)))
+            .collect(),
+    };
+    let count = i64::try_from(events.len());
+    seat.sequence += count.expect("invariant: a decision has few events");
+    append
 }
 
 impl Ledger for Clerk {

@@ -12,6 +12,7 @@ mod outcomes;
 mod rollover;
 mod seat;
 mod sweep;
+mod together;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -34,6 +35,7 @@ pub(crate) use self::{
     outcomes::stored_answer,
     rollover::Rollovers,
     seat::{Pending, Seat},
+    together::{Apart, Together},
 };
 use crate::{
     desk::{Desk, TermsHistory},
@@ -76,6 +78,8 @@ pub(crate) struct Shard {
     clerk: Clerk,
     /// Accounts being loaded, and who waits for them.
     arrivals: HashMap<AccountId, Arrival>,
+    /// What waits until all of a client's accounts are here.
+    gathering: Vec<Together>,
     sweep: Option<Sweep>,
     life: Life,
     /// Accounts beyond which passivation is tried again.
@@ -123,6 +127,7 @@ pub(crate) fn make(
             quarantined: 0,
         },
         arrivals: HashMap::new(),
+        gathering: Vec::new(),
         sweep: None,
         life: Life::Running,
         passivate_above: 0,
@@ -209,9 +214,19 @@ impl Shard {
 
     fn take_note(&mut self, note: Note) {
         match note {
-            Note::Settled(settled) => self.settled(*settled),
-            Note::Arrived(arrived) => self.arrived(*arrived),
-            Note::AnswersRead { account_id, result } => self.answers_read(account_id, result),
+            Note::Settled(settled) => {
+                self.settled(*settled);
+                self.gather_again();
+            }
+            Note::Arrived(arrived) => {
+                self.arrived(*arrived);
+                self.gather_again();
+            }
+            Note::AnswersRead { account_id, result } => {
+                self.answers_read(account_id, result);
+                self.gather_again();
+            }
+            Note::Together(together) => self.gather(*together),
             Note::Inspect(inspection) => self.inspect(*inspection),
             Note::Terms(note) => self.set_instrument(note),
             Note::RolledOver(day) => self.note_rolled_over(day),

@@ -7,7 +7,7 @@ use daybook_domain::{AccountId, Instrument};
 use daybook_store::{AppendError, IdempotencyRow};
 use tokio::sync::oneshot;
 
-use super::{inspect::Inspection, seat::Pending};
+use super::{inspect::Inspection, seat::Pending, together::Together};
 use crate::{
     desk::TermsHistory, error::EngineError, load::LoadedAccount, request::IdempotencyRequest,
 };
@@ -22,6 +22,8 @@ pub(crate) enum Note {
         account_id: AccountId,
         result: Result<Vec<IdempotencyRow>, EngineError>,
     },
+    /// Decide about several accounts at once.
+    Together(Box<Together>),
     /// Show an account to somebody.
     Inspect(Box<Inspection>),
     /// Other terms are in force from now on.

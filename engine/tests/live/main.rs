@@ -5,6 +5,7 @@
     reason = "a test that cannot go on has failed, and panicking is how it says so"
 )]
 
+mod client_change;
 mod erasing;
 mod failures;
 mod histories;

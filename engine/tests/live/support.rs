@@ -126,11 +126,14 @@ impl Rig {
                 country: Some("US".to_owned()),
             },
             email_hash: format!("hash of {client_id}"),
-            password_hash: "argon2".to_owned(),
+            password_hash: Some("argon2".to_owned()),
+            further: Vec::new(),
             accounts: accounts.iter().zip(numbers).map(account).collect(),
             key,
             new_key,
             origin: origin("register"),
+            idempotency: None,
+            answer: accepted(),
         }
     }
 
@@ -262,6 +265,14 @@ fn render(outcome: &Outcome<'_>) -> Answer {
         status: if refusal.is_some() { 422 } else { 201 },
         body: format!("{code} {unique}"),
         keep: refusal.is_none_or(|refusal| refusal.is_rule()),
+    }
+}
+
+pub fn accepted() -> Answer {
+    Answer {
+        status: 201,
+        body: "accepted".to_owned(),
+        keep: true,
     }
 }
 

@@ -230,6 +230,30 @@ async fn what_nobody_needs_any_more_is_not_sent() {
 }
 
 #[tokio::test]
+async fn whoever_is_invited_gets_one_mail_that_opens_the_account() {
+    let world = World::start().await;
+    let mut person = world.person().await;
+    person.does(&ClientCommand::Invite).await;
+    let outbox = world.outbox();
+    let rows = world
+        .rows_when(|rows| rows.len() == 2 && rows.iter().all(|row| row.sent || row.skipped))
+        .await;
+    let fates: Vec<_> = rows
+        .iter()
+        .map(|row| (row.template.as_str(), row.sent, row.last_error.as_deref()))
+        .collect();
+    let shown = Some("the invitation shows the address to be theirs");
+    assert_eq!(
+        fates,
+        [("verify_email", false, shown), ("invitation", true, None)]
+    );
+    let mails = world.kept().list().unwrap();
+    assert_eq!(mails.len(), 1);
+    assert!(mails[0].text.contains("/reset-password?token="));
+    outbox.stop().await;
+}
+
+#[tokio::test]
 async fn of_an_erased_client_nothing_stays() {
     let world = World::start().await;
     let outbox = world.outbox();

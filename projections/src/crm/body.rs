@@ -26,6 +26,7 @@ const PERSONAL: &[(&str, &str)] = &[
     ("country", "country"),
     ("method", "method"),
     ("destination", "destination"),
+    ("externalId", "external_id"),
 ];
 
 /// One row of the outbox: what is to be sent, personal fields sealed.

@@ -1,4 +1,5 @@
-//! Where deliveries may go: not into networks that a receiver on the internet has no business in.
+//! Where requests to a CRM may go: not into networks that a receiver on the internet has no business
+//! in.
 //!
 //! Names are resolved here, and the address that was looked at is the one that is used: a name that
 //! means another address a moment later gains nothing.
@@ -6,22 +7,32 @@
 use std::{
     error::Error,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
 };
 
 use reqwest::{
-    Url,
+    Client, Url,
     dns::{Addrs, Name, Resolve, Resolving},
+    redirect::Policy,
 };
+
+/// Longest exchange, connecting included.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_secs(60);
+const IDLE_MAX: usize = 128;
 
 /// The address is not one of the public internet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is not a public address; WEBHOOK_ALLOW_PRIVATE allows it")]
-pub(super) struct NotPublic(String);
+pub struct NotPublic(String);
 
 /// Resolves names, and keeps private addresses out where they are not allowed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Guard {
-    pub(super) allow_private: bool,
+pub struct Guard {
+    /// Private addresses are reached too.
+    pub allow_private: bool,
 }
 
 impl Guard {
@@ -29,13 +40,36 @@ impl Guard {
     ///
     /// # Errors
     /// [`NotPublic`].
-    pub(super) fn check(self, url: &Url) -> Result<(), NotPublic> {
+    pub fn check(self, url: &Url) -> Result<(), NotPublic> {
         let host = url.host_str().unwrap_or_default();
         let literal = host.trim_start_matches('[').trim_end_matches(']');
         match literal.parse::<IpAddr>() {
             Ok(address) if !self.allows(address) => Err(NotPublic(host.to_owned())),
             Ok(_) | Err(_) => Ok(()),
         }
+    }
+
+    /// A client that goes nowhere else, follows no redirect, and waits ten seconds at most. Addresses
+    /// written as numbers are to be looked at with [`Guard::check`] before.
+    ///
+    /// # Panics
+    /// Never: these settings make a client.
+    #[must_use]
+    pub fn client(self) -> Client {
+        // Whoever installed one before has the same one.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .user_agent(concat!("Daybook/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_MAX)
+            .tcp_nodelay(true)
+            .dns_resolver(Arc::new(self))
+            .build();
+        client.expect("invariant: these settings make a client")
     }
 
     fn allows(self, address: IpAddr) -> bool {

@@ -21,5 +21,7 @@ pub use deliveries::{
     AttemptRow, Deliveries, Delivery, DeliveryFilter, DeliveryStatus, EndpointStatus, Event,
 };
 pub use dispatcher::{DisableEndpoint, Dispatcher, DispatcherConfig};
+pub use guard::{Guard, NotPublic};
 pub use kind::event_names;
+pub use retry::retry_after;
 pub use signature::{Signer, VerifyError, verify};

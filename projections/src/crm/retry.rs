@@ -78,7 +78,8 @@ fn jittered(pause: Duration, draw: u32) -> Duration {
 }
 
 /// `Retry-After`: seconds, or a date.
-pub(super) fn retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
+#[must_use]
+pub fn retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));

@@ -3,10 +3,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use daybook_domain::{ClientEvent, ClientId, client::KycStatus};
+use daybook_domain::{
+    ClientEvent, ClientId,
+    client::{KycStatus, Standing},
+};
 use daybook_store::Recorded;
 use futures::future::BoxFuture;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use crate::{
@@ -27,7 +30,7 @@ impl Projection for Clients {
     }
 
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     fn schema(&self) -> &'static str {
@@ -42,6 +45,11 @@ impl Projection for Clients {
             kyc_status text not null,
             kyc_notes text,
             two_factor boolean not null,
+            tier text not null,
+            external_id text,
+            trading_disabled boolean not null,
+            flags jsonb not null,
+            limits jsonb not null,
             suspended boolean not null,
             erased boolean not null,
             default_account_id uuid,
@@ -115,6 +123,7 @@ fn fold(
         at,
     } = &fact.event
     {
+        let standing = Standing::default();
         let row = ClientRow {
             client_id: fact.id,
             email: email.clone(),
@@ -126,6 +135,11 @@ fn fold(
             kyc_status: KycStatus::None,
             kyc_notes: None,
             two_factor: false,
+            tier: standing.tier,
+            external_id: None,
+            trading_disabled: standing.trading_disabled,
+            flags: standing.flags,
+            limits: standing.limits,
             suspended: false,
             erased: false,
             default_account_id: None,
@@ -169,6 +183,16 @@ fn change(row: &mut ClientRow, event: &ClientEvent) {
         ClientEvent::ClientSuspended { .. } => row.suspended = true,
         ClientEvent::ClientReinstated { .. } => row.suspended = false,
         ClientEvent::ClientErased { .. } => row.erased = true,
+        ClientEvent::TierChanged { to, .. } => row.tier.clone_from(to),
+        ClientEvent::TradingDisabled { .. } => row.trading_disabled = true,
+        ClientEvent::TradingEnabled { .. } => row.trading_disabled = false,
+        ClientEvent::LimitsChanged { flags, limits, .. } => {
+            row.flags = *flags;
+            row.limits = **limits;
+        }
+        ClientEvent::ExternalIdLinked { external_id, .. } => {
+            row.external_id = Some(external_id.clone());
+        }
         ClientEvent::ClientRegistered { .. }
         | ClientEvent::RegistrationRepeated { .. }
         | ClientEvent::VerificationRequested { .. }
@@ -181,7 +205,8 @@ fn change(row: &mut ClientRow, event: &ClientEvent) {
         | ClientEvent::ImpersonationGranted { .. }
         | ClientEvent::ImpersonationConsumed { .. }
         | ClientEvent::ImpersonationRefused { .. }
-        | ClientEvent::KycSubmitted { .. } => {}
+        | ClientEvent::KycSubmitted { .. }
+        | ClientEvent::NoteAdded { .. } => {}
     }
 }
 
@@ -232,6 +257,11 @@ async fn write(connection: &mut PgConnection, rows: &[ClientRow]) -> Result<(), 
         .changing("kyc_status", |row| slug::of(&row.kyc_status))
         .changing("kyc_notes", |row| row.kyc_notes.as_deref())
         .changing("two_factor", |row| row.two_factor)
+        .changing("tier", |row| row.tier.as_str())
+        .changing("external_id", |row| row.external_id.as_deref())
+        .changing("trading_disabled", |row| row.trading_disabled)
+        .changing("flags", |row| Json(&row.flags))
+        .changing("limits", |row| Json(&row.limits))
         .changing("suspended", |row| row.suspended)
         .changing("erased", |row| row.erased)
         .changing("default_account_id", |row| {

@@ -52,6 +52,31 @@ pub struct AuditFilter {
 }
 
 impl Reads {
+    /// What concerns a client, of these types of event alone, newest first.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn activity(
+        &self,
+        client: ClientId,
+        event_types: &[&str],
+        page: Page,
+    ) -> Result<PageOf<AuditRow>, ReadError> {
+        let query = "select position, at, stream, sequence, event_type, actor, reason, ip, \
+             user_agent, correlation_id, client_id, account_id \
+             from read.audit where client_id = $1 and position < $2 and event_type = any($3) \
+             order by position desc limit $4";
+        let rows: Vec<AuditRow> = sqlx::query_as(query)
+            .bind(client.0)
+            .bind(page.before())
+            .bind(event_types)
+            .bind(page.one_more())
+            .fetch_all(self.store.pool())
+            .await?;
+        let rows = rows.into_iter().map(|row| (row.position, row));
+        Ok(PageOf::cut(rows.collect(), page.limit))
+    }
+
     /// The audit trail, newest first.
     ///
     /// # Errors

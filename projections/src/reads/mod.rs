@@ -31,8 +31,8 @@ macro_rules! select {
     (clients, $rest:literal) => {
         concat!(
             "select client_id, email, first_name, last_name, phone, country, email_verified, \
-             kyc_status, kyc_notes, two_factor, suspended, erased, default_account_id, \
-             registered_at, position \
+             kyc_status, kyc_notes, two_factor, tier, external_id, trading_disabled, flags, limits, \
+             suspended, erased, default_account_id, registered_at, position \
              from read.clients ",
             $rest
         )

@@ -4,10 +4,10 @@ use daybook_domain::{
     AccountId, ClientId, Currency, DealId, Decimal, DocumentId, FundingId, OrderId, PositionId,
     Symbol, Timestamp,
     account::{
-        AccountKind, AccountTerms, Controls, FundingKind, FundingStatus, Funds, Position,
+        AccountKind, AccountTerms, Controls, FundingKind, FundingStatus, Funds, Limits, Position,
         PositionMode, Ticket, event::CloseReason,
     },
-    client::{DocumentFormat, DocumentKind, KycStatus},
+    client::{DocumentFormat, DocumentKind, Flags, KycStatus},
     margin::FiguresInput,
     quote::Side,
 };
@@ -52,6 +52,16 @@ pub struct ClientRow {
     pub kyc_notes: Option<String>,
     /// Whether a second factor is asked for.
     pub two_factor: bool,
+    /// A slug.
+    pub tier: String,
+    /// What the CRM calls the person, sealed.
+    pub external_id: Option<String>,
+    /// May take no new risk.
+    pub trading_disabled: bool,
+    /// Flags of all accounts.
+    pub flags: Flags,
+    /// Limits of all accounts.
+    pub limits: Limits,
     /// May not sign in.
     pub suspended: bool,
     /// The person's data are gone.

@@ -52,6 +52,18 @@ async fn assert_client(book: &Book, client_id: ClientId, client: &Client) {
         (client.suspended, client.erased)
     );
     assert_eq!(Some(row.registered_at), client.registered_at);
+    let standing = &client.standing;
+    assert_eq!(
+        (&row.tier, row.trading_disabled, row.flags, row.limits),
+        (
+            &standing.tier,
+            standing.trading_disabled,
+            standing.flags,
+            standing.limits
+        )
+    );
+    let named = standing.external_id.as_ref();
+    assert_eq!(row.external_id, named.map(|name| format!("enc:v1:{name}")));
     let rows = book.reads.documents_of(client_id).await.unwrap();
     assert_eq!(rows.len(), client.kyc.documents.len());
     let known = rows.iter().map(|row| row.document_id).collect::<Vec<_>>();
@@ -116,6 +128,10 @@ fn assert_every_event_happened(book: &Book) {
         "WithdrawalRequested",
     ];
     assert_eq!(happened, BTreeSet::from(all));
+    assert_every_event_of_people_happened(book);
+}
+
+fn assert_every_event_of_people_happened(book: &Book) {
     let personal = [
         "ClientErased",
         "ClientRegistered",
@@ -123,11 +139,14 @@ fn assert_every_event_happened(book: &Book) {
         "ClientSuspended",
         "DefaultAccountChanged",
         "EmailVerified",
+        "ExternalIdLinked",
         "ImpersonationConsumed",
         "ImpersonationGranted",
         "ImpersonationRefused",
         "KycStatusChanged",
         "KycSubmitted",
+        "LimitsChanged",
+        "NoteAdded",
         "PasswordChanged",
         "PasswordResetRequested",
         "ProfileUpdated",
@@ -135,6 +154,9 @@ fn assert_every_event_happened(book: &Book) {
         "SessionsRevoked",
         "SignInFailed",
         "SignedIn",
+        "TierChanged",
+        "TradingDisabled",
+        "TradingEnabled",
         "TwoFactorDisabled",
         "TwoFactorEnabled",
         "UnusualSignIn",

@@ -17,19 +17,19 @@ use super::UNIQUE_EMAIL;
 use crate::{app::App, problem::Answered};
 
 /// The look-up hash of an address, however it is written.
-fn email_hash(app: &App, email: &str) -> String {
+pub(crate) fn email_hash(app: &App, email: &str) -> String {
     let keys = app.handles.store.keys();
     keys.lookup_hash(UNIQUE_EMAIL, &normalised_email(email))
 }
 
 /// Whose address it is.
-async fn owner_of(app: &App, email_hash: &str) -> Answered<Option<Uuid>> {
+pub(crate) async fn owner_of(app: &App, email_hash: &str) -> Answered<Option<Uuid>> {
     let owner = app.handles.store.unique_owner(UNIQUE_EMAIL, email_hash);
     Ok(owner.await?)
 }
 
 /// The client whose address it is.
-async fn client_of(app: &App, email: &str) -> Answered<Option<ClientId>> {
+pub(crate) async fn client_of(app: &App, email: &str) -> Answered<Option<ClientId>> {
     let owner = owner_of(app, &email_hash(app, email)).await?;
     Ok(owner.map(ClientId))
 }

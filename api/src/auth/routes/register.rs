@@ -11,7 +11,7 @@ use daybook_domain::{
     account::{AccountKind, Bucket, PositionMode},
     client::Registration,
 };
-use daybook_engine::{EngineError, NewAccount, RegisterRequest};
+use daybook_engine::{Answer, EngineError, NewAccount, RegisterRequest};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -116,11 +116,18 @@ async fn open_client(
         client_id,
         registration,
         email_hash,
-        password_hash,
+        password_hash: Some(password_hash),
+        further: Vec::new(),
         accounts,
         origin: sealed_origin(&key, client_id, info, "register"),
         key,
         new_key,
+        idempotency: None,
+        answer: Answer {
+            status: 201,
+            body: String::new(),
+            keep: false,
+        },
     };
     match app.engine()?.register(request).await {
         Ok(reply) => {
@@ -135,7 +142,8 @@ async fn open_client(
     }
 }
 
-fn accounts(numbers: &[u64], app: &App) -> Vec<NewAccount> {
+/// What everybody begins with.
+pub(crate) fn accounts(numbers: &[u64], app: &App) -> Vec<NewAccount> {
     let config = &app.handles.config;
     let kinds = [
         (AccountKind::Demo, Some((Bucket::Demo, config.demo_funds))),

@@ -1,4 +1,5 @@
-//! `daybook simulate crm`: a CRM that receives, verifies and shows webhooks.
+//! `daybook simulate crm`: a CRM that receives, verifies and shows webhooks, and offers a service
+//! API.
 
 use std::{io::IsTerminal as _, net::SocketAddr};
 
@@ -10,7 +11,7 @@ use serde_json::json;
 use crate::{
     cli::Verdict,
     out::say,
-    receiver::{Received, Receiver},
+    receiver::{Agreed, Received, Receiver},
     stop::Stop,
 };
 
@@ -22,13 +23,34 @@ pub struct CrmArgs {
     /// Verifies signatures. Left out, SITE_WEBHOOK_SECRET does; without either nothing is verified.
     #[arg(long, env = "SITE_WEBHOOK_SECRET", hide_env_values = true)]
     secret: Option<String>,
+    /// Bearer token of the service API. Left out, CRM_API_TOKEN is, else CRM_SERVICE_TOKEN; without
+    /// any of them anybody may ask.
+    #[arg(long, env = "CRM_API_TOKEN", hide_env_values = true)]
+    api_token: Option<String>,
+    #[arg(long, env = "CRM_SERVICE_TOKEN", hide = true, hide_env_values = true)]
+    service_token: Option<String>,
+    /// Signs the tokens that /control/sso makes. Left out, CRM_SSO_SECRET does.
+    #[arg(long, env = "CRM_SSO_SECRET", hide_env_values = true)]
+    sso_secret: Option<String>,
+    /// Address of the site, for what /control/sso makes.
+    #[arg(long, env = "API_URL", default_value = "http://127.0.0.1:8080")]
+    site: String,
 }
 
 pub async fn run(args: CrmArgs, json: bool) -> anyhow::Result<Verdict> {
     let stop = Stop::on_signals()?;
-    let secret = args.secret.map(SecretString::from);
-    let verifies = secret.is_some();
-    let (receiver, mut received) = Receiver::start(args.listen, secret)
+    let agreed = args.agreed();
+    let lacks = [
+        (
+            agreed.webhooks.is_none(),
+            "Webhooks are not verified: no secret was given.",
+        ),
+        (
+            agreed.api_token.is_none(),
+            "Anybody may use the service API: no token was given.",
+        ),
+    ];
+    let (receiver, mut received) = Receiver::start(args.listen, agreed)
         .await
         .context("starting the CRM")?;
     let url = format!("http://{}", receiver.address());
@@ -36,9 +58,10 @@ pub async fn run(args: CrmArgs, json: bool) -> anyhow::Result<Verdict> {
         say!("{}", json!({ "url": url }));
     } else {
         say!("A CRM at {url}: CRM_BASE_URL={url} WEBHOOK_ALLOW_PRIVATE=true daybook serve");
+        say!("It knows whom it is told of: curl {url}/control/clients -d '{{\"email\":\"…\"}}'");
         say!("It fails when told to: curl {url}/control/fault -d '{{\"fault\":\"down\"}}'");
-        if !verifies {
-            say!("Nothing is verified: no secret was given.");
+        for (_, lack) in lacks.iter().filter(|(lacks, _)| *lacks) {
+            say!("{lack}");
         }
         say!("{}", heading());
     }
@@ -54,6 +77,22 @@ pub async fn run(args: CrmArgs, json: bool) -> anyhow::Result<Verdict> {
             say!("{}", serde_json::to_string(&one)?);
         } else {
             say!("{}", line(&one));
+        }
+    }
+}
+
+impl CrmArgs {
+    fn agreed(&self) -> Agreed {
+        let secret = |text: Option<&String>| {
+            let given = text.filter(|text| !text.is_empty());
+            given.cloned().map(SecretString::from)
+        };
+        Agreed {
+            webhooks: secret(self.secret.as_ref()),
+            api_token: secret(self.api_token.as_ref())
+                .or_else(|| secret(self.service_token.as_ref())),
+            sso: secret(self.sso_secret.as_ref()),
+            site: self.site.trim_end_matches('/').to_owned(),
         }
     }
 }

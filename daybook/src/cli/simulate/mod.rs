@@ -25,12 +25,17 @@ pub enum Simulate {
     /// Receive webhooks as the CRM would: verify them, show them, and fail when told to at
     /// /control/fault ({"fault": "down" | "slow" | "error" | "rate_limited" | "gone" | "redirect" |
     /// "refused" | "garbage" | "none", "times"?, "matching"?, "delayMs"?, "retryAfterSec"?,
-    /// "status"?}).
+    /// "status"?}). It offers a service API (/api/service/…) about whom /control/clients puts in;
+    /// /control/sso makes the tokens with which its operators go to the site.
     #[command(after_help = "Examples:\n  \
         SITE_WEBHOOK_SECRET=whsec_… daybook simulate crm --listen 127.0.0.1:9400\n  \
         CRM_BASE_URL=http://127.0.0.1:9400 WEBHOOK_ALLOW_PRIVATE=true daybook serve\n  \
         curl http://127.0.0.1:9400/control/fault -d '{\"fault\":\"error\",\"times\":3}'\n  \
-        curl http://127.0.0.1:9400/control/received")]
+        curl http://127.0.0.1:9400/control/received\n  \
+        curl http://127.0.0.1:9400/control/clients \\\n    \
+        -d '{\"email\":\"ada@example.com\",\"externalId\":\"4711\",\"kycStatus\":\"approved\"}'\n  \
+        curl http://127.0.0.1:9400/control/sso \\\n    \
+        -d '{\"clientEmail\":\"ada@example.com\",\"impersonatedBy\":\"jane\"}'")]
     Crm(crm::CrmArgs),
 }
 

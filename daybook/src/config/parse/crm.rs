@@ -1,4 +1,4 @@
-//! Where webhooks go, and under which names.
+//! Where webhooks go and under which names, and the CRM's own service API.
 
 use daybook_domain::endpoint::Vocabulary;
 
@@ -26,9 +26,12 @@ pub fn settings(read: &mut Reader) -> CrmSettings {
     } else {
         Vocabulary::Site
     };
+    let called = read.flag("CRM_SERVICE_API", true);
     let vocabulary = read.choice("CRM_WEBHOOK_VOCABULARY", &choices);
     CrmSettings {
-        url: base.map(|base| format!("{base}{path}")),
+        url: base.as_ref().map(|base| format!("{base}{path}")),
+        service_api: base.filter(|_| called),
+        api_token: read.text("CRM_API_TOKEN").map(Into::into),
         vocabulary: vocabulary.unwrap_or(by_path),
         allow_private: read.flag("WEBHOOK_ALLOW_PRIVATE", false),
     }

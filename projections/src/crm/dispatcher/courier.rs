@@ -1,21 +1,16 @@
 //! One HTTP request: signed, to an address that may be reached, with an answer read within bounds.
 
-use std::{error::Error as _, sync::Arc, time::Duration};
+use std::{error::Error as _, time::Duration};
 
 use chrono::Utc;
 use daybook_store::{Keyring, StoreError, SubjectKey};
-use reqwest::{Client, Response, StatusCode, header, redirect::Policy};
+use reqwest::{Client, Response, StatusCode, header};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{desk::Target, lease::Head};
 use crate::crm::{guard::Guard, kind::Kind, retry};
 
-/// Longest exchange, connecting included.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const IDLE: Duration = Duration::from_secs(60);
-const IDLE_MAX: usize = 128;
 /// Read of an answer; what is longer ends the connection.
 const ANSWER_READ_MAX: usize = 64 * 1024;
 /// Kept of it, in characters.
@@ -41,23 +36,9 @@ pub(super) struct Answer {
 
 impl Courier {
     pub(super) fn new(keys: Keyring, allow_private: bool) -> Self {
-        // Whoever installed one before has the same one.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
         let guard = Guard { allow_private };
-        let client = Client::builder()
-            .user_agent(concat!("Daybook/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_MAX)
-            .tcp_nodelay(true)
-            .dns_resolver(Arc::new(guard))
-            .build();
-        let client = client.expect("invariant: these settings make a client");
         Self {
-            client,
+            client: guard.client(),
             guard,
             keys,
         }

@@ -10,11 +10,14 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    courier::{Answer, Courier, TIMEOUT},
+    courier::{Answer, Courier},
     desk::Target,
     lease::{Head, LEASE_S, Leased},
 };
-use crate::crm::retry::{self, Verdict, Why};
+use crate::crm::{
+    guard::TIMEOUT,
+    retry::{self, Verdict, Why},
+};
 
 /// How long a queue waits when its client's key could not be read.
 const UNREAD: Duration = Duration::from_secs(1);

@@ -5,6 +5,7 @@
 
 mod account;
 mod client;
+mod client_rules;
 mod funding;
 #[cfg(test)]
 mod schema;
@@ -16,6 +17,7 @@ pub(crate) use account::{
 pub(crate) use client::{
     ControlsData, EmailVerifiedData, KycData, ProfileChangedData, StandingData, UserCreatedData,
 };
+pub(crate) use client_rules::{ClientLimitsData, ExternalIdData, TierData, TradingData};
 pub(crate) use funding::{DepositData, FundingData, WithdrawalData};
 use serde::Serialize;
 pub(crate) use trading::{ClosedData, Fate, Owner, Write, order_data, position_data};

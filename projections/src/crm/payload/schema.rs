@@ -11,6 +11,7 @@ use super::{
     client::{
         ControlsData, EmailVerifiedData, KycData, ProfileChangedData, StandingData, UserCreatedData,
     },
+    client_rules::{ClientLimitsData, ExternalIdData, TierData, TradingData},
     funding::{DepositData, FundingData, WithdrawalData},
     trading::{ClosedData, OrderData, PositionData},
 };
@@ -23,6 +24,10 @@ fn shapes(kind: Kind) -> Vec<Value> {
         Kind::UserUpdated => vec![
             schema::<ProfileChangedData>(),
             schema::<StandingData>(),
+            schema::<TierData>(),
+            schema::<TradingData>(),
+            schema::<ClientLimitsData>(),
+            schema::<ExternalIdData>(),
             schema::<ControlsData>(),
         ],
         Kind::EmailVerified => vec![schema::<EmailVerifiedData>()],

@@ -1,13 +1,18 @@
 //! Events of clients. Personal fields stay the ciphertext they are in the book.
 
-use daybook_domain::{ClientEvent, ClientId, client::KycStatus};
+use daybook_domain::{
+    ClientEvent, ClientId,
+    account::Limits,
+    client::{Flags, KycStatus},
+};
 use serde::{Deserialize, Serialize};
 
 use super::Message;
 use crate::crm::{
     kind::Kind,
     payload::{
-        self, EmailVerifiedData, KycData, ProfileChangedData, StandingData, UserCreatedData,
+        self, ClientLimitsData, EmailVerifiedData, ExternalIdData, KycData, ProfileChangedData,
+        StandingData, TierData, TradingData, UserCreatedData,
     },
 };
 
@@ -20,6 +25,10 @@ pub(crate) struct ClientState {
     standing: Standing,
     #[serde(default)]
     kyc: KycStatus,
+    #[serde(default)]
+    flags: Flags,
+    #[serde(default)]
+    limits: Limits,
 }
 
 /// What of a client is on or off.
@@ -108,8 +117,30 @@ impl ClientState {
             ClientEvent::ClientErased { reason, .. } => {
                 self.stands(id, Some(reason), |now| now.erased = true)
             }
-            // Which account a request means that names none, and how somebody signs in or comes in
-            // the client's place, are no business of a receiver's.
+            ClientEvent::TierChanged { to, .. } => {
+                vec![Message::new(Kind::UserUpdated, &TierData::of(id, to))]
+            }
+            ClientEvent::TradingDisabled { reason, .. } => {
+                let data = TradingData::of(id, true, reason.clone());
+                vec![Message::new(Kind::UserUpdated, &data)]
+            }
+            ClientEvent::TradingEnabled { .. } => {
+                let data = TradingData::of(id, false, None);
+                vec![Message::new(Kind::UserUpdated, &data)]
+            }
+            ClientEvent::LimitsChanged { flags, limits, .. } => {
+                let before = (self.flags, self.limits);
+                (self.flags, self.limits) = (*flags, **limits);
+                let data = ClientLimitsData::of(id, before, (self.flags, self.limits));
+                vec![Message::new(Kind::UserUpdated, &data)]
+            }
+            ClientEvent::ExternalIdLinked { external_id, .. } => {
+                let data = ExternalIdData::of(id, external_id);
+                vec![Message::new(Kind::UserUpdated, &data)]
+            }
+            // Which account a request means that names none, how somebody signs in or comes in the
+            // client's place, and what was written down about them, are no business of a
+            // receiver's.
             ClientEvent::DefaultAccountChanged { .. }
             | ClientEvent::RegistrationRepeated { .. }
             | ClientEvent::VerificationRequested { .. }
@@ -121,7 +152,8 @@ impl ClientState {
             | ClientEvent::ImpersonationGranted { .. }
             | ClientEvent::ImpersonationConsumed { .. }
             | ClientEvent::ImpersonationRefused { .. }
-            | ClientEvent::SessionsRevoked { .. } => Vec::new(),
+            | ClientEvent::SessionsRevoked { .. }
+            | ClientEvent::NoteAdded { .. } => Vec::new(),
         }
     }
 

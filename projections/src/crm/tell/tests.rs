@@ -6,10 +6,10 @@ use daybook_domain::{
     Account, AccountCommand, AccountId, ClientEvent, ClientId, Currency, DealId, Decimal,
     DocumentId, FundingId, Market, OrderId, PositionId, Quote, Rules, Symbol, Timestamp,
     account::{
-        AccountKind, Bucket, Context, Controls, FundingVerdict, OrderChanges, OrderType,
+        AccountKind, Bucket, Context, Controls, FundingVerdict, Limits, OrderChanges, OrderType,
         PositionMode, Ticket, TimeInForce,
     },
-    client::{DocumentFormat, DocumentKind, KycDocument, KycStatus},
+    client::{DocumentFormat, DocumentKind, Flags, KycDocument, KycStatus},
     instrument,
     quote::{QuoteSource, Side},
 };
@@ -137,8 +137,48 @@ impl Story {
             at,
         });
         self.hear(&ClientEvent::ClientReinstated { by: by(), at });
+        self.rules(at);
         self.hear(&ClientEvent::ClientErased {
             reason: "asked for".to_owned(),
+            by: by(),
+            at,
+        });
+    }
+
+    fn rules(&mut self, at: Timestamp) {
+        let by = || "crm:ines".to_owned();
+        self.hear(&ClientEvent::ExternalIdLinked {
+            external_id: "C-10433".to_owned(),
+            by: by(),
+            at,
+        });
+        self.hear(&ClientEvent::TierChanged {
+            from: "standard".to_owned(),
+            to: "gold".to_owned(),
+            by: by(),
+            at,
+        });
+        self.hear(&ClientEvent::LimitsChanged {
+            flags: Flags {
+                swap_free: true,
+                ..Flags::default()
+            },
+            limits: Box::new(Limits {
+                max_leverage: Some(100),
+                daily_loss: Some(Decimal::from(500)),
+                ..Limits::default()
+            }),
+            by: by(),
+            at,
+        });
+        self.hear(&ClientEvent::TradingDisabled {
+            reason: Some("under review".to_owned()),
+            by: by(),
+            at,
+        });
+        self.hear(&ClientEvent::TradingEnabled { by: by(), at });
+        self.hear(&ClientEvent::NoteAdded {
+            comment: "Called about a withdrawal".to_owned(),
             by: by(),
             at,
         });
@@ -499,7 +539,7 @@ fn controls_tell_what_changed_and_the_account_when_its_state_does() {
     let controls: Vec<_> = story
         .data(Kind::UserUpdated)
         .into_iter()
-        .filter(|data| data.get("limits").is_some())
+        .filter(|data| data.get("accountId").is_some())
         .collect();
     assert_eq!(controls[0]["changed"], json!(["limits"]));
     assert_eq!(controls[0]["limits"]["dailyLoss"], "90000.00");
@@ -516,4 +556,30 @@ fn every_payload_names_its_client_first() {
         let start = format!(r#"{{"clientId":"{CLIENT}""#);
         assert!(told.message.data.starts_with(&start), "{:?}", told.message);
     }
+}
+
+#[test]
+fn what_holds_for_a_client_is_told_field_by_field_and_notes_are_not() {
+    let story = Story::whole();
+    let told = story.data(Kind::UserUpdated);
+    let of = |field: &str| {
+        let mut found = told
+            .iter()
+            .filter(|data| data["changed"] == json!([field]) && data.get("accountId").is_none());
+        found.next().cloned().unwrap_or_default()
+    };
+    assert_eq!(of("tier")["tier"], "gold");
+    assert_eq!(of("externalId")["externalId"], "C-10433");
+    let disabled = of("tradingDisabled");
+    assert_eq!(
+        (&disabled["tradingDisabled"], &disabled["reason"]),
+        (&json!(true), &json!("under review"))
+    );
+    let rules = told
+        .iter()
+        .find(|data| data["changed"] == json!(["flags", "limits"]));
+    let rules = rules.unwrap();
+    assert_eq!(rules["flags"]["swapFree"], true);
+    assert_eq!(rules["limits"]["dailyLoss"], "500.00");
+    assert!(!told.iter().any(|data| data.to_string().contains("Called")));
 }

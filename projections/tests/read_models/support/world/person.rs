@@ -1,10 +1,11 @@
 //! What clients do besides trading, and what is decided about them.
 
 use daybook_domain::{
-    Client, ClientCommand, ClientEvent, ClientId, DocumentId, GrantId, SessionId,
+    Client, ClientCommand, ClientEvent, ClientId, Decimal, DocumentId, GrantId, SessionId,
+    account::Change,
     client::{
-        DocumentFormat, DocumentKind, Factor, Grant, KycDocument, KycStatus, Pass, Registration,
-        RevokeReason, SignInFailure,
+        DocumentFormat, DocumentKind, Factor, FlagsChange, Grant, KycDocument, KycStatus,
+        LimitsChange, Pass, Registration, RevokeReason, SignInFailure,
     },
 };
 use daybook_store::NewEvent;
@@ -51,7 +52,7 @@ impl World {
 
     fn personal_wish(&mut self, client_id: ClientId) -> ClientCommand {
         let by = || "staff".to_owned();
-        match self.dice.below(18) {
+        match self.dice.below(23) {
             0 => ClientCommand::RepeatRegistration,
             1 if self.dice.one_in(4) => ClientCommand::VerifyEmail,
             1 | 2 => ClientCommand::RequestVerification,
@@ -92,6 +93,7 @@ impl World {
             13 => self.default_account(client_id),
             14 => self.grant(),
             15 => self.visit(),
+            16..=18 => self.rule(client_id),
             _signs_in => self.sign_in(),
         }
     }
@@ -120,6 +122,42 @@ impl World {
         };
         let session_id = SessionId(self.id());
         ClientCommand::Impersonate { session_id, pass }
+    }
+
+    /// What the CRM decides about a client.
+    fn rule(&mut self, client_id: ClientId) -> ClientCommand {
+        let by = || "crm:ines".to_owned();
+        match self.dice.below(6) {
+            0 => ClientCommand::ChangeTier {
+                to: format!("tier-{}", self.dice.below(3)),
+                by: by(),
+            },
+            1 => ClientCommand::DisableTrading {
+                reason: self.dice.one_in(2).then(|| "doubt".into()),
+                by: by(),
+            },
+            2 => ClientCommand::EnableTrading { by: by() },
+            3 => ClientCommand::ChangeLimits {
+                flags: FlagsChange {
+                    swap_free: Some(self.dice.one_in(2)),
+                    ..FlagsChange::default()
+                },
+                limits: Box::new(LimitsChange {
+                    max_leverage: Change::Set(30),
+                    daily_loss: Change::Set(Decimal::from(1 + self.dice.below(100))),
+                    ..LimitsChange::default()
+                }),
+                by: by(),
+            },
+            4 => ClientCommand::LinkExternalId {
+                external_id: format!("C-{client_id}"),
+                by: by(),
+            },
+            _note => ClientCommand::AddNote {
+                comment: "called".into(),
+                by: by(),
+            },
+        }
     }
 
     fn factor(&mut self) -> Factor {
