@@ -47,6 +47,8 @@ pub(crate) struct SessionBody {
 /// Tokens of a session, ready to be handed out.
 pub(crate) struct Issued {
     pub(crate) access_token: String,
+    /// Seconds that it lives.
+    pub(crate) expires_in: u64,
     pub(crate) refresh_token: SecretString,
     pub(crate) session_id: SessionId,
 }
@@ -60,6 +62,10 @@ pub(crate) fn begin(
     impersonated_by: Option<String>,
 ) -> NewSession {
     let now = Utc::now();
+    let max_age = app.handles.config.session_max_age;
+    let lives_for = max_age.map_or(app.tokens.refresh_ttl(), |max_age| {
+        app.tokens.refresh_ttl().min(max_age)
+    });
     let user_agent = info.user_agent.as_deref();
     NewSession {
         session_id: Uuid::now_v7(),
@@ -69,7 +75,7 @@ pub(crate) fn begin(
         address: key.seal(Metadata::IP, &info.address.to_string()),
         refresh_id: Uuid::now_v7(),
         issued_at: now,
-        expires_at: now + app.tokens.refresh_ttl(),
+        expires_at: now + lives_for,
         impersonated_by,
     }
 }
@@ -123,8 +129,11 @@ pub(crate) fn issued_in_role(
         issued_at: row.refresh_issued_at,
         expires_at: row.expires_at,
     };
+    // A session that is about to end gives out no access beyond its end.
+    let (now, until) = (Utc::now(), row.expires_at);
     Issued {
-        access_token: app.tokens.issue_access(&bearer, Utc::now()),
+        access_token: app.tokens.issue_access(&bearer, now, until),
+        expires_in: app.tokens.lifetime_s(now, until),
         refresh_token: app.tokens.issue_refresh(&refresh, audience).into(),
         session_id,
     }
@@ -141,7 +150,7 @@ pub(crate) async fn answer(
     let refresh_token = issued.refresh_token.expose_secret();
     let body = SessionBody {
         access_token: issued.access_token,
-        expires_in: app.tokens.lifetime_s(),
+        expires_in: issued.expires_in,
         refresh_token: (!in_cookie).then(|| refresh_token.to_owned()),
         client,
     };

@@ -222,9 +222,10 @@ impl Tokens {
         }
     }
 
-    /// Seconds that an access token lives.
-    pub(crate) fn lifetime_s(&self) -> u64 {
-        self.access_ttl.as_secs()
+    /// Seconds that an access token lives which is issued now, of a session that ends then.
+    pub(crate) fn lifetime_s(&self, now: Timestamp, until: Timestamp) -> u64 {
+        let left = u64::try_from((until - now).num_seconds()).unwrap_or(0);
+        self.access_ttl.as_secs().min(left)
     }
 
     /// How long a refresh token lives.
@@ -232,8 +233,9 @@ impl Tokens {
         self.refresh_ttl
     }
 
-    pub(crate) fn issue_access(&self, bearer: &Bearer, now: Timestamp) -> String {
-        let lifetime_s = i64::try_from(self.access_ttl.as_secs()).unwrap_or(i64::MAX);
+    /// `until`: when its session ends at the latest.
+    pub(crate) fn issue_access(&self, bearer: &Bearer, now: Timestamp, until: Timestamp) -> String {
+        let lifetime_s = i64::try_from(self.lifetime_s(now, until)).unwrap_or(i64::MAX);
         self.access.sign(&Claims {
             sub: bearer.subject,
             iss: ISSUER.to_owned(),
@@ -331,6 +333,10 @@ mod tests {
         }
     }
 
+    fn far() -> Timestamp {
+        now() + chrono::Duration::days(7)
+    }
+
     fn refresh() -> Refresh {
         Refresh {
             subject: Uuid::now_v7(),
@@ -345,26 +351,40 @@ mod tests {
     fn a_token_names_its_client_and_session_until_it_expires() {
         let tokens = tokens("secret-one", None);
         let bearer = bearer(Audience::Client);
-        let identity = tokens.verify(&tokens.issue_access(&bearer, now())).unwrap();
+        let identity = tokens
+            .verify(&tokens.issue_access(&bearer, now(), far()))
+            .unwrap();
         assert_eq!(identity.client_id.0, bearer.subject);
         assert_eq!(identity.session_id, bearer.session_id);
         assert!((890..=900).contains(&(identity.expires_at - now().timestamp())));
-        let old = tokens.issue_access(&bearer, now() - chrono::Duration::minutes(20));
+        let old = tokens.issue_access(&bearer, now() - chrono::Duration::minutes(20), far());
         assert_eq!(tokens.verify(&old), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn no_access_outlives_its_session() {
+        let tokens = tokens("secret-one", None);
+        let end = now() + chrono::Duration::seconds(30);
+        assert_eq!(tokens.lifetime_s(now(), far()), 900);
+        assert!((29..=30).contains(&tokens.lifetime_s(now(), end)));
+        assert_eq!(tokens.lifetime_s(end, now()), 0);
+        let bearer = bearer(Audience::Client);
+        let token = tokens.issue_access(&bearer, now(), end);
+        assert!(tokens.verify(&token).unwrap().expires_at <= end.timestamp());
     }
 
     #[test]
     fn a_token_of_the_future_is_none_yet() {
         let tokens = tokens("secret-one", None);
         let later = now() + chrono::Duration::minutes(2);
-        let token = tokens.issue_access(&bearer(Audience::Client), later);
+        let token = tokens.issue_access(&bearer(Audience::Client), later, far());
         assert_eq!(tokens.verify(&token), Err(TokenError::Invalid));
     }
 
     #[test]
     fn a_rotation_keeps_tokens_of_the_former_secret() {
         let before = tokens("secret-one", None);
-        let token = before.issue_access(&bearer(Audience::Client), now());
+        let token = before.issue_access(&bearer(Audience::Client), now(), far());
         let during = tokens("secret-two", Some("secret-one"));
         assert!(during.verify(&token).is_ok());
         let after = tokens("secret-two", None);
@@ -374,7 +394,7 @@ mod tests {
     #[test]
     fn a_forged_token_is_refused() {
         let tokens = tokens("secret-one", None);
-        let token = tokens.issue_access(&bearer(Audience::Client), now());
+        let token = tokens.issue_access(&bearer(Audience::Client), now(), far());
         let mut tampered = token.clone().into_bytes();
         let last = tampered.len() - 4;
         tampered[last] = if tampered[last] == b'A' { b'B' } else { b'A' };
@@ -394,8 +414,8 @@ mod tests {
     #[test]
     fn no_kind_of_token_passes_for_another() {
         let tokens = tokens("secret-one", None);
-        let client = tokens.issue_access(&bearer(Audience::Client), now());
-        let staff = tokens.issue_access(&bearer(Audience::Staff), now());
+        let client = tokens.issue_access(&bearer(Audience::Client), now(), far());
+        let staff = tokens.issue_access(&bearer(Audience::Staff), now(), far());
         let refreshing = tokens.issue_refresh(&refresh(), Audience::Client);
         assert!(tokens.verify_staff(&client).is_err());
         assert!(tokens.verify(&staff).is_err());
