@@ -102,7 +102,7 @@ impl App {
                 config.access_secret_previous.as_ref(),
             ),
             mails: HeldMails::new(&handles.store, config.data_dir.as_deref()),
-            passwords: Passwords::new(),
+            passwords: Passwords::new(config.breached_passwords.clone()),
             ended: Ended::follow(handles.store.clone(), config.access_ttl),
             sign_ins: SignInGuard::new(&config.limits, &handles.store),
             captcha: Captcha::new(config.perimeter.captcha.as_ref()),

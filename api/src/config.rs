@@ -10,7 +10,10 @@ use std::{
 use daybook_domain::{Decimal, Rules};
 use secrecy::SecretString;
 
-pub use crate::perimeter::SCANNERS;
+pub use crate::{auth::breached::BreachedPasswords, perimeter::SCANNERS};
+
+/// What `SESSION_MAX_AGE_SEC` is when nothing is said: 30 days.
+pub const SESSION_MAX_AGE_S: u32 = 30 * 24 * 3600;
 
 /// Everything the API needs to know besides its handles.
 #[derive(Clone, Debug)]
@@ -25,6 +28,10 @@ pub struct ApiConfig {
     pub refresh_secret_previous: Option<SecretString>,
     /// How long a refresh token lives.
     pub refresh_ttl: Duration,
+    /// `SESSION_MAX_AGE_SEC`: how long a session may go on, however much it is used; none: for ever.
+    pub session_max_age: Option<Duration>,
+    /// `BREACHED_PASSWORDS_FILE`: passwords that nobody may choose; none: no such list.
+    pub breached_passwords: Option<BreachedPasswords>,
     /// Whether browsers send our cookies over TLS alone.
     pub secure_cookies: bool,
     /// `LIVE_REQUIRES_KYC`: live orders and funding need approved documents.
@@ -172,6 +179,8 @@ impl ApiConfig {
             refresh_secret: access_secret.clone(),
             refresh_secret_previous: None,
             refresh_ttl: Duration::from_secs(7 * 24 * 3600),
+            session_max_age: Some(Duration::from_secs(SESSION_MAX_AGE_S.into())),
+            breached_passwords: None,
             secure_cookies: true,
             live_requires_kyc: false,
             impersonation: ImpersonationConfig {

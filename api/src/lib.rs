@@ -27,8 +27,8 @@ use std::sync::Arc;
 pub use auth::first::{CredentialsError, FirstCredentials, staff_email_hash};
 use axum::{Router, extract::DefaultBodyLimit};
 pub use config::{
-    ApiConfig, CaptchaConfig, ImpersonationConfig, LimitStore, Limits, Network, PerimeterConfig,
-    SCANNERS,
+    ApiConfig, BreachedPasswords, CaptchaConfig, ImpersonationConfig, LimitStore, Limits, Network,
+    PerimeterConfig, SCANNERS, SESSION_MAX_AGE_S,
 };
 pub use problem::{ErrorEntry, error_catalogue};
 pub use serve::{install_metrics, metrics_router, serve};

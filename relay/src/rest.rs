@@ -176,6 +176,7 @@ impl PlainRest {
         let builder = Client::builder()
             .timeout(TIMEOUT)
             .user_agent("daybook")
+            // Whoever is pointed to instead is not the provider, and is told no key.
             .redirect(Policy::none());
         let builder = if is_loopback(base) {
             builder.no_proxy() // A proxy's loopback is not ours.
@@ -274,6 +275,8 @@ fn is_loopback(base: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     #[test]
@@ -295,6 +298,29 @@ mod tests {
         ));
         assert!(refusal(200, br#"{"price":"1.1"}"#).is_none());
         assert!(refusal(502, b"<html>").is_none());
+    }
+
+    #[tokio::test]
+    async fn wherever_else_an_answer_points_nobody_goes() {
+        let elsewhere = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let provider = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (there, here) = (elsewhere.local_addr(), provider.local_addr());
+        let answer = format!(
+            "HTTP/1.1 302 Found\r\nlocation: http://{}/\r\ncontent-length: 0\r\n\r\n",
+            there.unwrap()
+        );
+        let answering = tokio::spawn(async move {
+            let (mut socket, _) = provider.accept().await.unwrap();
+            let mut asked = [0; 1024];
+            let _ = socket.read(&mut asked).await.unwrap();
+            socket.write_all(answer.as_bytes()).await.unwrap();
+        });
+        let rest = PlainRest::new(&format!("http://{}", here.unwrap()));
+        let got = rest.get::<serde_json::Value>("quote", &[]).await;
+        assert!(matches!(got, Err(RelayError::Unreachable(_))), "{got:?}");
+        answering.await.unwrap();
+        let visit = tokio::time::timeout(Duration::from_millis(200), elsewhere.accept());
+        assert!(visit.await.is_err(), "somebody went there");
     }
 
     #[test]

@@ -133,6 +133,8 @@ pub struct Rotation {
     pub at: DateTime<Utc>,
     /// When the child ends, unless its session does before.
     pub expires_at: DateTime<Utc>,
+    /// How long a session may go on; none: for ever.
+    pub max_age: Option<std::time::Duration>,
     /// For so long after it was replaced, the parent gives the same child again.
     pub grace: chrono::Duration,
 }
@@ -150,9 +152,12 @@ impl Store {
         // The row's lock makes the second of two see what the first has done.
         let sql = format!(
             "update public.sessions set parent_id = refresh_id, refresh_id = $3, \
-               refresh_issued_at = $4, last_seen_at = $4, expires_at = least($5, ends_at) \
+               refresh_issued_at = $4, last_seen_at = $4, \
+               expires_at = least($5, ends_at, created_at + make_interval(secs => $7)) \
              where session_id = $1 and refresh_id = $2 and audience = $6 \
-               and revoked_at is null and expires_at > $4 returning {TOKEN}"
+               and revoked_at is null \
+               and least(expires_at, created_at + make_interval(secs => $7)) > $4 \
+             returning {TOKEN}"
         );
         let replaced: Option<RefreshRow> = sqlx::query_as(&sql)
             .bind(rotation.session_id)
@@ -161,6 +166,7 @@ impl Store {
             .bind(rotation.at)
             .bind(rotation.expires_at)
             .bind(rotation.audience)
+            .bind(rotation.max_age.map(|age| age.as_secs_f64()))
             .fetch_optional(self.pool())
             .await?;
         match replaced {
@@ -172,7 +178,8 @@ impl Store {
     async fn replaced_before(&self, rotation: Rotation) -> Result<Refreshed, StoreError> {
         let sql = format!(
             "select {TOKEN}, parent_id from public.sessions where session_id = $1 \
-             and audience = $2 and revoked_at is null and expires_at > $3"
+             and audience = $2 and revoked_at is null \
+             and least(expires_at, created_at + make_interval(secs => $4)) > $3"
         );
         #[derive(FromRow)]
         struct Row {
@@ -184,6 +191,7 @@ impl Store {
             .bind(rotation.session_id)
             .bind(rotation.audience)
             .bind(rotation.at)
+            .bind(rotation.max_age.map(|age| age.as_secs_f64()))
             .fetch_optional(self.pool())
             .await?;
         Ok(match row {

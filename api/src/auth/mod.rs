@@ -2,6 +2,7 @@
 //! often.
 
 pub(crate) mod act;
+pub(crate) mod breached;
 pub(crate) mod browser;
 pub(crate) mod captcha;
 pub(crate) mod ended;

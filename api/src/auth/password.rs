@@ -10,8 +10,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use zxcvbn::{Score, zxcvbn};
 
-use super::hashing::Hashing;
-use crate::problem::{Answered, Code, Problem};
+use super::{breached::BreachedPasswords, hashing::Hashing};
+use crate::problem::{Answered, Code, FieldError, Problem};
 
 const LENGTH: std::ops::RangeInclusive<usize> = 10..=200;
 /// What more than this many characters add is not looked at: the estimate takes its time.
@@ -25,6 +25,7 @@ pub(crate) struct Passwords {
     hashing: Hashing,
     /// Checked in place of an account that does not exist, so that its absence takes as long.
     decoy: Arc<str>,
+    breached: Option<BreachedPasswords>,
 }
 
 /// What a check of a password found.
@@ -58,19 +59,27 @@ pub(crate) fn check(password: &str, email: &str, names: &[&str]) -> Result<(), &
 }
 
 impl Passwords {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(breached: Option<BreachedPasswords>) -> Self {
         let decoy = hasher()
             .hash_password(b"nobody's password")
             .expect("invariant: Argon2's default parameters are valid");
         Self {
             hashing: Hashing::start(),
             decoy: decoy.to_string().into(),
+            breached,
         }
     }
 
-    /// The PHC string of a password.
+    /// The PHC string of a password that somebody chooses; refused where it was breached.
     pub(crate) async fn hash(&self, password: SecretString) -> Answered<String> {
-        self.hashing.run(move || hash(&password)).await?
+        let breached = self.breached.clone();
+        let work = move || {
+            if let Some(breached) = breached {
+                refuse_breached(&breached, &password)?;
+            }
+            hash(&password)
+        };
+        self.hashing.run(work).await?
     }
 
     /// Whether the password is the one of `stored`; of nobody when there is none. Takes as long
@@ -95,6 +104,21 @@ impl Passwords {
             Ok(Checked { right, rehashed })
         };
         self.hashing.run(work).await?
+    }
+}
+
+fn refuse_breached(breached: &BreachedPasswords, password: &SecretString) -> Answered<()> {
+    match breached.contains(password.expose_secret()) {
+        Ok(false) => Ok(()),
+        Ok(true) => {
+            let message = "is known from a breach elsewhere: choose one that nobody has used";
+            let error = FieldError::new("password", message);
+            Err(Problem::fields(Code::WeakPassword, vec![error]))
+        }
+        Err(error) => {
+            tracing::error!(%error, "breached passwords cannot be read");
+            Err(Problem::new(Code::Internal))
+        }
     }
 }
 
@@ -127,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_verifies_against_its_own_hash_only() {
-        let passwords = Passwords::new();
+        let passwords = Passwords::new(None);
         let hash = passwords.hash("correct horse".into()).await.unwrap();
         assert!(
             hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
@@ -145,7 +169,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_hash_of_former_parameters_is_made_anew_for_its_owner_alone() {
-        let passwords = Passwords::new();
+        let passwords = Passwords::new(None);
         let params = Params::new(8 * 1024, 1, 1, None).unwrap();
         let former = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let former = former.hash_password(b"correct horse").unwrap().to_string();

@@ -52,10 +52,10 @@ pub(crate) struct SessionBody {
 /// Tokens of a session, ready to be handed out.
 pub(crate) struct Issued {
     pub(crate) access_token: String,
+    /// Seconds that it lives.
+    pub(crate) expires_in: u64,
     pub(crate) refresh_token: SecretString,
     pub(crate) session_id: SessionId,
-    /// Seconds that the access token lives.
-    pub(crate) expires_in: u64,
     pub(crate) refresh_lives: Duration,
     /// Who acts in the client's place, and why, sealed.
     impersonation: Option<(String, String)>,
@@ -70,7 +70,11 @@ pub(crate) fn begin(
     impersonation: Option<Impersonation>,
 ) -> NewSession {
     let now = Utc::now();
-    let expires_at = now + app.tokens.refresh_ttl();
+    let max_age = app.handles.config.session_max_age;
+    let lives_for = max_age.map_or(app.tokens.refresh_ttl(), |max_age| {
+        app.tokens.refresh_ttl().min(max_age)
+    });
+    let expires_at = now + lives_for;
     let ends_at = impersonation.as_ref().map(|told| told.ends_at);
     let user_agent = info.user_agent.as_deref();
     NewSession {
@@ -129,7 +133,6 @@ pub(crate) fn issued_in_role(
         session_id,
         audience,
         impersonated_by: row.impersonated_by.clone(),
-        ends_at: row.ends_at,
         role,
     };
     let refresh = Refresh {
@@ -139,16 +142,18 @@ pub(crate) fn issued_in_role(
         issued_at: row.refresh_issued_at,
         expires_at: row.expires_at,
     };
-    let (now, refresh_ttl) = (Utc::now(), app.tokens.refresh_ttl());
+    // A session that is about to end gives out no access beyond its end.
+    let (now, until) = (Utc::now(), row.expires_at);
+    let refresh_ttl = app.tokens.refresh_ttl();
     let left = |end: daybook_domain::Timestamp| (end - now).to_std().unwrap_or_default();
     let by = row.impersonated_by.clone();
     Issued {
-        expires_in: app.tokens.lifetime_until_s(row.ends_at, now),
+        expires_in: app.tokens.lifetime_s(now, until),
         refresh_lives: row
             .ends_at
             .map_or(refresh_ttl, |end| left(end).min(refresh_ttl)),
         impersonation: by.zip(row.impersonation_reason.clone()),
-        access_token: app.tokens.issue_access(&bearer, now),
+        access_token: app.tokens.issue_access(&bearer, now, until),
         refresh_token: app.tokens.issue_refresh(&refresh, audience).into(),
         session_id,
     }

@@ -105,8 +105,6 @@ pub(crate) struct Bearer {
     pub(crate) session_id: SessionId,
     pub(crate) audience: Audience,
     pub(crate) impersonated_by: Option<String>,
-    /// When the session ends, however much it is used; none: never.
-    pub(crate) ends_at: Option<Timestamp>,
     /// Of staff.
     pub(crate) role: Option<StaffRole>,
 }
@@ -167,16 +165,10 @@ impl Tokens {
         }
     }
 
-    /// Seconds that an access token lives.
-    pub(crate) fn lifetime_s(&self) -> u64 {
-        self.access_ttl.as_secs()
-    }
-
-    /// The same within a session that ends then.
-    pub(crate) fn lifetime_until_s(&self, ends_at: Option<Timestamp>, now: Timestamp) -> u64 {
-        let left_s = ends_at.map(|end| (end - now).num_seconds().max(0));
-        let left_s = left_s.and_then(|left_s| u64::try_from(left_s).ok());
-        left_s.map_or(self.lifetime_s(), |left_s| left_s.min(self.lifetime_s()))
+    /// Seconds that an access token lives which is issued now, of a session that ends then.
+    pub(crate) fn lifetime_s(&self, now: Timestamp, until: Timestamp) -> u64 {
+        let left = u64::try_from((until - now).num_seconds()).unwrap_or(0);
+        self.access_ttl.as_secs().min(left)
     }
 
     /// How long a refresh token lives.
@@ -184,9 +176,9 @@ impl Tokens {
         self.refresh_ttl
     }
 
-    pub(crate) fn issue_access(&self, bearer: &Bearer, now: Timestamp) -> String {
-        let lifetime_s = self.lifetime_until_s(bearer.ends_at, now);
-        let lifetime_s = i64::try_from(lifetime_s).unwrap_or(i64::MAX);
+    /// `until`: when its session ends at the latest.
+    pub(crate) fn issue_access(&self, bearer: &Bearer, now: Timestamp, until: Timestamp) -> String {
+        let lifetime_s = i64::try_from(self.lifetime_s(now, until)).unwrap_or(i64::MAX);
         self.access.sign(&Claims {
             sub: bearer.subject,
             iss: ISSUER.to_owned(),
@@ -280,9 +272,12 @@ mod tests {
             session_id: SessionId(Uuid::now_v7()),
             audience,
             impersonated_by: None,
-            ends_at: None,
             role: (audience == Audience::Staff).then_some(StaffRole::Compliance),
         }
+    }
+
+    fn far() -> Timestamp {
+        now() + chrono::Duration::days(7)
     }
 
     fn refresh() -> Refresh {
@@ -299,42 +294,40 @@ mod tests {
     fn a_token_names_its_client_and_session_until_it_expires() {
         let tokens = tokens("secret-one", None);
         let bearer = bearer(Audience::Client);
-        let identity = tokens.verify(&tokens.issue_access(&bearer, now())).unwrap();
+        let identity = tokens
+            .verify(&tokens.issue_access(&bearer, now(), far()))
+            .unwrap();
         assert_eq!(identity.client_id.0, bearer.subject);
         assert_eq!(identity.session_id, bearer.session_id);
         assert!((890..=900).contains(&(identity.expires_at - now().timestamp())));
-        let old = tokens.issue_access(&bearer, now() - chrono::Duration::minutes(20));
+        let old = tokens.issue_access(&bearer, now() - chrono::Duration::minutes(20), far());
         assert_eq!(tokens.verify(&old), Err(TokenError::Expired));
     }
 
     #[test]
-    fn a_token_ends_with_its_session_at_the_latest() {
+    fn no_access_outlives_its_session() {
         let tokens = tokens("secret-one", None);
-        let until = |seconds| Bearer {
-            impersonated_by: Some("ines".to_owned()),
-            ends_at: Some(now() + chrono::Duration::seconds(seconds)),
-            ..bearer(Audience::Client)
-        };
-        let soon = tokens.issue_access(&until(60), now());
-        let soon = tokens.verify(&soon).unwrap();
-        assert_eq!(soon.impersonated_by.as_deref(), Some("ines"));
-        assert!((50..=60).contains(&(soon.expires_at - now().timestamp())));
-        let late = tokens.verify(&tokens.issue_access(&until(6_000), now()));
-        assert!((890..=900).contains(&(late.unwrap().expires_at - now().timestamp())));
+        let end = now() + chrono::Duration::seconds(30);
+        assert_eq!(tokens.lifetime_s(now(), far()), 900);
+        assert!((29..=30).contains(&tokens.lifetime_s(now(), end)));
+        assert_eq!(tokens.lifetime_s(end, now()), 0);
+        let bearer = bearer(Audience::Client);
+        let token = tokens.issue_access(&bearer, now(), end);
+        assert!(tokens.verify(&token).unwrap().expires_at <= end.timestamp());
     }
 
     #[test]
     fn a_token_of_the_future_is_none_yet() {
         let tokens = tokens("secret-one", None);
         let later = now() + chrono::Duration::minutes(2);
-        let token = tokens.issue_access(&bearer(Audience::Client), later);
+        let token = tokens.issue_access(&bearer(Audience::Client), later, far());
         assert_eq!(tokens.verify(&token), Err(TokenError::Invalid));
     }
 
     #[test]
     fn a_rotation_keeps_tokens_of_the_former_secret() {
         let before = tokens("secret-one", None);
-        let token = before.issue_access(&bearer(Audience::Client), now());
+        let token = before.issue_access(&bearer(Audience::Client), now(), far());
         let during = tokens("secret-two", Some("secret-one"));
         assert!(during.verify(&token).is_ok());
         let after = tokens("secret-two", None);
@@ -344,7 +337,7 @@ mod tests {
     #[test]
     fn a_forged_token_is_refused() {
         let tokens = tokens("secret-one", None);
-        let token = tokens.issue_access(&bearer(Audience::Client), now());
+        let token = tokens.issue_access(&bearer(Audience::Client), now(), far());
         let mut tampered = token.clone().into_bytes();
         let last = tampered.len() - 4;
         tampered[last] = if tampered[last] == b'A' { b'B' } else { b'A' };
@@ -364,8 +357,8 @@ mod tests {
     #[test]
     fn no_kind_of_token_passes_for_another() {
         let tokens = tokens("secret-one", None);
-        let client = tokens.issue_access(&bearer(Audience::Client), now());
-        let staff = tokens.issue_access(&bearer(Audience::Staff), now());
+        let client = tokens.issue_access(&bearer(Audience::Client), now(), far());
+        let staff = tokens.issue_access(&bearer(Audience::Staff), now(), far());
         let refreshing = tokens.issue_refresh(&refresh(), Audience::Client);
         assert!(tokens.verify_staff(&client).is_err());
         assert!(tokens.verify(&staff).is_err());

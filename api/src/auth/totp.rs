@@ -28,9 +28,10 @@ const STEP_S: u64 = 30;
 const SKEW: u16 = 1;
 const RECOVERY_CODES: usize = 10;
 const RECOVERY_KIND: &str = "recovery_code";
-/// Without letters and digits that look alike: 49 bits in ten of them.
+/// Without letters and digits that look alike: 138 bits in seven groups of four.
 const RECOVERY_ALPHABET: &[u8; 31] = b"abcdefghjkmnpqrstuvwxyz23456789";
-const RECOVERY_LENGTH: usize = 10;
+const RECOVERY_GROUPS: usize = 7;
+const RECOVERY_GROUP: usize = 4;
 const QR_SIDE: u32 = 200;
 
 /// A second factor to be set up.
@@ -105,15 +106,14 @@ fn failed(error: impl std::fmt::Display) -> Problem {
 pub(crate) fn recovery_codes(keys: &Keyring) -> (Vec<String>, String) {
     let mut random = rand::rng();
     let mut code = || {
-        let mut text = String::with_capacity(RECOVERY_LENGTH + 1);
-        for place in 0..RECOVERY_LENGTH {
-            if place == RECOVERY_LENGTH / 2 {
-                text.push('-');
-            }
-            let letter = RECOVERY_ALPHABET[random.random_range(0..RECOVERY_ALPHABET.len())];
-            text.push(char::from(letter));
-        }
-        text
+        let mut letter = || {
+            let place = random.random_range(0..RECOVERY_ALPHABET.len());
+            char::from(RECOVERY_ALPHABET[place])
+        };
+        let groups: Vec<String> = (0..RECOVERY_GROUPS)
+            .map(|_| (0..RECOVERY_GROUP).map(|_| letter()).collect())
+            .collect();
+        groups.join("-")
     };
     let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| code()).collect();
     let hashes: Vec<String> = codes.iter().map(|code| recovery_hash(keys, code)).collect();

@@ -9,7 +9,7 @@ mod variables;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use chrono::TimeDelta;
-use daybook_api::{Limits, Network, PerimeterConfig, SocketsConfig};
+use daybook_api::{BreachedPasswords, Limits, Network, PerimeterConfig, SocketsConfig};
 use daybook_documents::DocumentsConfig;
 use daybook_domain::{Decimal, Rules, Symbol, endpoint::Vocabulary};
 use daybook_engine::EngineConfig;
@@ -170,6 +170,10 @@ pub struct ApiSettings {
     pub behind_tls: bool,
     /// Whether browsers send our cookies over TLS alone.
     pub secure_cookies: bool,
+    /// How long a session may go on; none: for ever.
+    pub session_max_age: Option<Duration>,
+    /// Passwords that nobody may choose.
+    pub breached_passwords: Option<BreachedPasswords>,
     /// Whether live orders and funding need approved documents.
     pub live_requires_kyc: bool,
     /// Origins that browsers may call from.

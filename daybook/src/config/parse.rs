@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use daybook_api::{Network, SocketsConfig};
+use daybook_api::{BreachedPasswords, Network, SESSION_MAX_AGE_S, SocketsConfig};
 use daybook_documents::{DocumentsConfig, S3Config};
 use daybook_domain::Decimal;
 use daybook_engine::EngineConfig;
@@ -150,6 +150,13 @@ fn api(read: &mut Reader, listen: SocketAddr, external: bool) -> (ApiSettings, S
             .as_deref()
             .is_some_and(|own| own.starts_with("https://")),
         secure_cookies: !app.as_deref().is_none_or(is_loopback),
+        session_max_age: read
+            .limit("SESSION_MAX_AGE_SEC", Some(SESSION_MAX_AGE_S))
+            .filter(|seconds| *seconds > 0)
+            .map(|seconds| Duration::from_secs(seconds.into())),
+        breached_passwords: read.parsed_with("BREACHED_PASSWORDS_FILE", |path| {
+            BreachedPasswords::open(Path::new(path)).map_err(|error| format!("{path}: {error}"))
+        }),
         live_requires_kyc: read.flag("LIVE_REQUIRES_KYC", false),
         cors_origins,
         trusted_proxies,

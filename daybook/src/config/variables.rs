@@ -156,6 +156,8 @@ pub const VARIABLES: &[Variable] = &[
     plain("LOGIN_BLOCK_AFTER", "5", "failed sign-ins that block an account or address; 0 or off: never"),
     plain("LOGIN_BLOCK_SEC", "900", "for how long, and within what time failures count"),
     plain("LOGIN_DELAY_MS", "250", "how long the answer to an account's second failed sign-in waits, doubled with each further one; 0: not at all"),
+    plain("SESSION_MAX_AGE_SEC", "2592000", "how long a session may go on, however much it is used; 0 or off: for ever"),
+    plain("BREACHED_PASSWORDS_FILE", "none", "passwords that nobody may choose: SHA-1 hashes in order, one a line, as Have I Been Pwned gives them out"),
     plain("HONEYPOT_BLOCK", "on", "addresses that probe for holes (/.env, /wp-login.php, …) are blocked"),
     plain("HONEYPOT_BLOCK_SEC", "3600", "for how long"),
     plain("BLOCKED_USER_AGENTS", "known scanners", "comma-separated texts in User-Agent that are refused; off: none"),

@@ -154,6 +154,8 @@ fn api_config(config: &Config) -> ApiConfig {
         access_secret_previous: config.secrets.access_previous.clone(),
         refresh_secret: config.secrets.refresh.clone(),
         refresh_secret_previous: config.secrets.refresh_previous.clone(),
+        session_max_age: settings.session_max_age,
+        breached_passwords: settings.breached_passwords.clone(),
         secure_cookies: settings.secure_cookies,
         live_requires_kyc: settings.live_requires_kyc,
         crm_token: Some(config.secrets.crm_token.clone()),

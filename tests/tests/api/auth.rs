@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use daybook_tests::{
     Answer, World,
     client::{PASSWORD, registration},
+    launch::Directory,
 };
 use serde_json::json;
+use sha1::{Digest, Sha1};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_in_use_is_not_given_away() {
@@ -168,4 +170,29 @@ async fn only_a_token_of_ours_opens_the_door() {
         .await
         .any_problem(401);
     assert_eq!(world.book.head().await, head);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_was_breached_elsewhere_is_nobodys_choice() {
+    let breached = "nineteen-tuesday-lanterns";
+    let folder = Directory::new();
+    let file = folder.path().join("breached.txt");
+    let hash = Sha1::digest(breached.as_bytes());
+    let hash: String = hash.iter().map(|byte| format!("{byte:02X}")).collect();
+    let lines = format!("{:040X}:2\r\n{hash}:31\r\n{}:1\r\n", 1, "F".repeat(40));
+    std::fs::write(&file, lines).expect("the list can be written");
+    let path = file.to_string_lossy().into_owned();
+    let world = World::start_with(|launch| launch.set("BREACHED_PASSWORDS_FILE", &path)).await;
+    let trader = world.trader().await;
+    let mut body = registration("eve@example.test");
+    body["password"] = json!(breached);
+    let refused = world.app.http.post("/auth/register", &body).await;
+    let problem = refused.problem(400, "weak_password");
+    assert_eq!(problem["errors"][0]["field"], "password");
+    let change = async |password: &str| {
+        let body = json!({ "current": PASSWORD, "password": password });
+        trader.http.post("/auth/password", &body).await
+    };
+    change(breached).await.problem(400, "weak_password");
+    change("eighteen-tuesday-lanterns").await.expecting(204);
 }

@@ -1,7 +1,10 @@
 //! Sessions: refresh tokens that are replaced with every use, tabs that ask at the same time,
 //! thieves who come late, and ends that are felt everywhere at once.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use daybook_tests::{Answer, Http, Socket, Trader, World, client::PASSWORD, within};
 use futures::future::join_all;
@@ -323,4 +326,65 @@ async fn behind_tls_cookies_are_sent_over_tls_alone() {
     for line in login.expecting(200).headers.get_all("set-cookie") {
         assert!(line.to_str().expect("text").contains("Secure"), "{line:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_in_anew_on_a_browser_ends_the_session_that_it_had() {
+    let world = World::start().await;
+    let (ada, eve) = (world.trader().await, world.trader().await);
+    let login = async |trader: &Trader, cookie: &str, kind: &str| {
+        let body = json!({ "email": trader.email, "password": PASSWORD });
+        let call = world.app.http.call(Method::POST, "/auth/login").json(&body);
+        let call = call.header("x-client", kind).header("cookie", cookie);
+        call.send().await.expecting(200)
+    };
+    let cookie = |answer: &Answer| {
+        let (name, value) = answer.cookies().swap_remove(0);
+        format!("{name}={value}")
+    };
+    let is_over = async |session: &Answer| {
+        let http = world.app.http.bearer(&session.text_at("/accessToken"));
+        http.get("/user/me").await.status == 401
+    };
+    let first = login(&ada, "", "web").await;
+    // A program has no cookies to be replaced, and a forged one ends nobody's session.
+    login(&ada, &cookie(&first), "program").await;
+    login(&ada, "daybook_refresh=a.b.c", "web").await;
+    assert!(!is_over(&first).await);
+    let second = login(&ada, &cookie(&first), "web").await;
+    assert!(is_over(&first).await);
+    assert!(!is_over(&second).await);
+    login(&eve, &cookie(&second), "web").await;
+    assert!(is_over(&second).await);
+    ada.http.get("/user/me").await.expecting(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_ends_after_its_time_however_much_it_is_used() {
+    let world = World::start_with(|launch| launch.set("SESSION_MAX_AGE_SEC", "6")).await;
+    let trader = world.trader().await;
+    let http = &world.app.http;
+    let begun = Instant::now();
+    let mut session = sign_in(http, &trader).await.expecting(200);
+    let mut refreshed = 0;
+    let over = loop {
+        let lifetime = session.json()["expiresIn"].as_u64().expect("seconds");
+        assert!(lifetime <= 6, "no access beyond the end: {lifetime}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let answer = refresh(http, &session.text_at("/refreshToken")).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        session = answer;
+        refreshed += 1;
+    };
+    over.any_problem(401);
+    assert!(refreshed > 0 && begun.elapsed() >= Duration::from_secs(5));
+    let access = http.bearer(&session.text_at("/accessToken"));
+    // Clocks of nodes may differ by some seconds.
+    within(Duration::from_secs(20), "the end of access", || async {
+        (access.get("/user/me").await.status == 401).then_some(())
+    })
+    .await;
+    sign_in(http, &trader).await.expecting(200);
 }

@@ -133,6 +133,12 @@ async fn recovery_codes_are_ten_and_each_works_once() {
     let world = World::start().await;
     let guarded = Guarded::new(&world).await;
     assert_eq!(guarded.recovery.len(), 10);
+    // Of 31 letters and digits 28 have 138 bits.
+    let letters = guarded
+        .recovery
+        .iter()
+        .map(|code| code.replace('-', "").len());
+    assert!(letters.into_iter().all(|count| count == 28));
     let shouted = guarded.recovery[3].to_uppercase().replace('-', " ");
     guarded.sign_in(&world, Some(&shouted)).await.expecting(200);
     let again = guarded.sign_in(&world, Some(&guarded.recovery[3])).await;

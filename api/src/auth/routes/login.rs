@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::{email_hash, owner_of};
 use crate::{
-    app::Shared,
+    app::{App, Shared},
     auth::{
         SECRET_PASSWORD,
         act::{Act, Beside},
@@ -88,7 +88,42 @@ pub(crate) async fn login(
     let check = check(&app, &info, shown);
     let attempt = app.sign_ins.attempt(&account, info.address, check);
     let (client_id, issued) = attempt.await?;
-    session::answer(&app, client_id, issued, browser::is_browser(&headers)).await
+    let in_browser = browser::is_browser(&headers);
+    if in_browser && let Some(former) = browser::refresh_token(&headers) {
+        end_former(&app, &info, &former).await;
+    }
+    session::answer(&app, client_id, issued, in_browser).await
+}
+
+/// Ends the session that a browser had when somebody signed in on it anew: its cookie is replaced,
+/// so nobody could end it any more. Only our own page sends the cookie. Where it cannot be ended it
+/// runs out by itself.
+async fn end_former(app: &Shared, info: &RequestInfo, refresh_token: &str) {
+    let Ok(former) = app.tokens.verify_refresh(refresh_token, Audience::Client) else {
+        return;
+    };
+    let client_id = ClientId(former.subject);
+    if let Err(problem) = sign_out(app, info, client_id, former.session_id).await {
+        let code = problem.code().entry().code;
+        tracing::warn!(code, "a browser's former session goes on");
+    }
+}
+
+/// Ends a session unless it has ended: that is no news to the book.
+async fn sign_out(
+    app: &App,
+    info: &RequestInfo,
+    client_id: ClientId,
+    session_id: SessionId,
+) -> Answered<()> {
+    let live = app.handles.store.sessions_of(client_id.0, Utc::now());
+    let live = live.await?;
+    if let Some(row) = live.iter().find(|row| row.session_id == session_id.0) {
+        let by = row.impersonated_by.as_deref();
+        let act = Act::of_session(app, info, client_id, by).await?;
+        end_session(&act, session_id, RevokeReason::SignedOut).await?;
+    }
+    Ok(())
 }
 
 /// What somebody shows to be let in.
@@ -239,14 +274,7 @@ pub(crate) async fn logout(
         if by_cookie {
             browser::check(&headers, &app.handles.config, session_id)?;
         }
-        // One that has ended already is no news to the book.
-        let live = app.handles.store.sessions_of(client_id.0, Utc::now());
-        let live = live.await?;
-        if let Some(row) = live.iter().find(|row| row.session_id == session_id.0) {
-            let by = row.impersonated_by.as_deref();
-            let act = Act::of_session(&app, &info, client_id, by).await?;
-            end_session(&act, session_id, RevokeReason::SignedOut).await?;
-        }
+        sign_out(&app, &info, client_id, session_id).await?;
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
     if cookie.is_some() {

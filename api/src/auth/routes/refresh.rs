@@ -115,6 +115,7 @@ pub(crate) async fn rotate(
         child: Uuid::now_v7(),
         at,
         expires_at: at + app.tokens.refresh_ttl(),
+        max_age: app.handles.config.session_max_age,
         grace: REUSE_WINDOW,
     };
     Ok(app.handles.store.rotate_refresh(rotation).await?)

@@ -107,7 +107,7 @@ async fn sign_in(
         Ok(reply) => {
             let role = Some(reply.member.role);
             let issued = session::issued_in_role(app, session_id, &first, Audience::Staff, role);
-            let body = StaffSessionBody::of(app, staff_id, &reply.member, &issued);
+            let body = StaffSessionBody::of(staff_id, &reply.member, &issued);
             Ok(Tried::Right(body))
         }
         Err(StaffRejection::Disabled) => {

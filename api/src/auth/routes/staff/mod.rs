@@ -51,10 +51,10 @@ impl StaffBody {
 }
 
 impl StaffSessionBody {
-    fn of(app: &App, staff_id: StaffId, member: &Member, issued: &Issued) -> Self {
+    fn of(staff_id: StaffId, member: &Member, issued: &Issued) -> Self {
         Self {
             access_token: issued.access_token.clone(),
-            expires_in: app.tokens.lifetime_s(),
+            expires_in: issued.expires_in,
             refresh_token: issued.refresh_token.expose_secret().to_owned(),
             staff: StaffBody::of(staff_id, member),
         }

@@ -50,7 +50,7 @@ pub(crate) async fn refresh(
             let member = member_of(&app, staff_id).await?;
             let role = Some(member.role);
             let issued = session::issued_in_role(&app, session_id, &row, Audience::Staff, role);
-            let body = StaffSessionBody::of(&app, staff_id, &member, &issued);
+            let body = StaffSessionBody::of(staff_id, &member, &issued);
             Ok(Json(body))
         }
         Refreshed::Reused { .. } => {
