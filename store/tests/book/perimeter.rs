@@ -349,6 +349,8 @@ async fn a_block_ends_by_itself_and_none_is_shortened_by_a_trap() {
     node.block(ip(HERE), "honeypot", moment).await.unwrap();
     assert!(node.contains(ip(HERE)));
     soon("it is over", || !node.contains(ip(HERE))).await;
+    // The database has a clock of its own.
+    sleep(Duration::from_millis(250)).await;
     assert!(list.all().await.unwrap().is_empty());
     list.add(ip(HERE), "for good", None).await.unwrap();
     node.block(ip(HERE), "honeypot", moment).await.unwrap();
