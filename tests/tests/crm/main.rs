@@ -8,6 +8,7 @@ mod changes;
 mod desk;
 mod endpoints;
 mod failing;
+mod guide;
 mod killed;
 mod linking;
 mod money;
