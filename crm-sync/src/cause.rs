@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Link,
     /// Telling where the checks stand that the law asks for.
     Kyc,
+    /// Telling what somebody has written down.
+    Note,
 }
 
 /// A call that an event causes.
@@ -42,11 +44,12 @@ impl Kind {
         match self {
             Self::Link => "link",
             Self::Kyc => "kyc",
+            Self::Note => "note",
         }
     }
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        let all = [Self::Link, Self::Kyc];
+        let all = [Self::Link, Self::Kyc, Self::Note];
         all.into_iter().find(|kind| kind.as_str() == name)
     }
 }
@@ -77,6 +80,7 @@ pub(crate) fn of_client(event: &ClientEvent) -> Option<Kind> {
         ClientEvent::ClientRegistered { .. } => Some(Kind::Link),
         ClientEvent::KycSubmitted { .. } => Some(Kind::Kyc),
         ClientEvent::KycStatusChanged { by, .. } => (!is_crm(by)).then_some(Kind::Kyc),
+        ClientEvent::NoteAdded { by, .. } => (!is_crm(by)).then_some(Kind::Note),
         ClientEvent::RegistrationRepeated { .. }
         | ClientEvent::VerificationRequested { .. }
         | ClientEvent::EmailVerified { .. }
@@ -100,7 +104,6 @@ pub(crate) fn of_client(event: &ClientEvent) -> Option<Kind> {
         | ClientEvent::TradingEnabled { .. }
         | ClientEvent::LimitsChanged { .. }
         | ClientEvent::ExternalIdLinked { .. }
-        | ClientEvent::NoteAdded { .. }
         | ClientEvent::ClientErased { .. } => None,
     }
 }
@@ -135,19 +138,29 @@ mod tests {
         }
     }
 
+    fn noted(by: &str) -> ClientEvent {
+        ClientEvent::NoteAdded {
+            comment: "called back".to_owned(),
+            by: by.to_owned(),
+            at: DateTime::UNIX_EPOCH,
+        }
+    }
+
     #[test]
     fn what_the_crm_said_is_not_told_back_to_it() {
         for by in ["crm", "crm:jane", ACTOR] {
             assert_eq!(of_client(&changed(by)), None, "{by}");
+            assert_eq!(of_client(&noted(by)), None, "{by}");
         }
         for by in ["client", "cli", "staff:1", "crmx", "system:crm"] {
             assert_eq!(of_client(&changed(by)), Some(Kind::Kyc), "{by}");
+            assert_eq!(of_client(&noted(by)), Some(Kind::Note), "{by}");
         }
     }
 
     #[test]
     fn kinds_are_read_as_they_are_written() {
-        for kind in [Kind::Link, Kind::Kyc] {
+        for kind in [Kind::Link, Kind::Kyc, Kind::Note] {
             assert_eq!(Kind::parse(kind.as_str()), Some(kind));
         }
         assert_eq!(Kind::parse("links"), None);

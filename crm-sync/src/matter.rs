@@ -76,6 +76,14 @@ impl Matter {
             })
         })
     }
+
+    /// The note; none: the event is none.
+    pub(crate) fn note(&self) -> Option<Value> {
+        let ClientEvent::NoteAdded { comment, by, .. } = &self.event else {
+            return None;
+        };
+        Some(json!({ "comment": comment, "by": by, "at": when(&self.event) }))
+    }
 }
 
 fn when(event: &ClientEvent) -> String {

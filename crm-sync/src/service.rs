@@ -72,6 +72,18 @@ impl Service {
         self.answer(&url, said(request, key, body)).await.map(drop)
     }
 
+    /// `POST /api/service/clients/{email}/notes`.
+    pub(crate) async fn tell_note(
+        &self,
+        email: &str,
+        key: Uuid,
+        body: &Value,
+    ) -> Result<(), Failure> {
+        let url = self.url(email, Some("notes"));
+        let request = self.client.post(url.clone());
+        self.answer(&url, said(request, key, body)).await.map(drop)
+    }
+
     fn url(&self, email: &str, what: Option<&str>) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {

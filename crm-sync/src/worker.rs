@@ -91,6 +91,13 @@ impl Worker {
                 }
                 None => (Outcome::Skipped("something newer is said"), Door::Unknown),
             },
+            Kind::Note => match matter.note() {
+                Some(body) => {
+                    let told = self.service.tell_note(&matter.email, due.key(), &body);
+                    done(told.await, due)
+                }
+                None => (Outcome::GivenUp("no note".to_owned()), Door::Unknown),
+            },
         }
     }
 
@@ -101,6 +108,19 @@ impl Worker {
         client: &Client,
         known: &Known,
     ) -> Result<Outcome, Undecided> {
+        match &client.standing.external_id {
+            Some(linked) if *linked != known.external_id => {
+                return Ok(Outcome::Skipped("linked to another name already"));
+            }
+            Some(_) => {}
+            None => {
+                let command = ClientCommand::LinkExternalId {
+                    external_id: known.external_id.clone(),
+                    by: ACTOR.to_owned(),
+                };
+                self.book.decide(client_id, command).await?;
+            }
+        }
         if let Some(to) = decided_there(client.kyc.status, known.kyc) {
             let command = ClientCommand::ChangeKycStatus {
                 to,
@@ -168,7 +188,7 @@ fn tell(due: &Due, outcome: &Outcome) {
     match outcome {
         Outcome::Done => tracing::info!(position, call, %client, "the CRM was called"),
         Outcome::Skipped(why) => {
-            tracing::info!(position, call, %client, why, "the CRM was not called")
+            tracing::info!(position, call, %client, why, "the CRM was not called");
         }
         Outcome::GivenUp(why) => {
             tracing::error!(position, call, %client, why, attempt, "a call to the CRM is given up");

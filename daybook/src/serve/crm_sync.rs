@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use daybook_crm_sync::{ACTOR, Book, CrmSync, CrmSyncConfig, Undecided};
 use daybook_domain::{ClientCommand, ClientId};
-use daybook_engine::{Engine, EngineError, Origin, PersonRequest};
+use daybook_engine::{Answer, ChangeClientRequest, Engine, EngineError, Origin};
 use daybook_store::{Store, StoreError};
 use futures::{FutureExt as _, future::BoxFuture};
 use uuid::Uuid;
@@ -47,15 +47,22 @@ impl Book for ThroughTheEngine {
         let (store, engine) = (self.store.clone(), self.engine.clone());
         async move {
             let key = store.keys().get(client_id.0).await;
-            let request = PersonRequest {
+            let request = ChangeClientRequest {
                 client_id,
-                command,
+                commands: vec![command],
                 key: key.map_err(|error| unread(&error))?,
+                // Neither a name nor the checks of the law are carried over to accounts.
+                accounts: Vec::new(),
+                as_of: 0,
                 origin: origin(),
-                secrets: Vec::new(),
-                session: None,
+                idempotency: None,
+                answer: Answer {
+                    status: 204,
+                    body: String::new(),
+                    keep: false,
+                },
             };
-            let changed = engine.person(request).await;
+            let changed = engine.change_client(request).await;
             changed.map(drop).map_err(|error| undecided(&error))
         }
         .boxed()
