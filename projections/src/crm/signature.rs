@@ -131,8 +131,8 @@ mod tests {
 
     use super::*;
 
-    /// Made with openssl by tests/vectors/webhook_signatures.sh.
-    const VECTORS: &str = include_str!("../../../tests/vectors/webhook_signatures.json");
+    /// Made with openssl by tests/vectors/webhooks/signatures.sh.
+    const VECTORS: &str = include_str!("../../../tests/vectors/webhooks/signatures.json");
 
     #[derive(Deserialize)]
     struct Vector {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes webhook_signatures.json with openssl alone, so that our signatures are not their own proof.
+# Makes signatures.json with openssl alone, so that our signatures are not their own proof.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -45,4 +45,4 @@ vector() { # body, secret, previous or empty
     printf ',\n'
     vector '{}' 'schlüssel' 'whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD'
     printf '\n]\n'
-} > webhook_signatures.json
+} > signatures.json
