@@ -129,6 +129,12 @@ fn quote(symbol: Symbol, bid: i64, at: Timestamp) -> Quote {
     }
 }
 
+/// Resident memory once what was freed has gone back to the system, which takes half a second.
+async fn settled_bytes() -> anyhow::Result<u64> {
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    resident_bytes()
+}
+
 /// Growth of this process' resident memory while accounts become hot and orders come to rest, all
 /// through the engine's own door.
 async fn memory(report: &mut Report) -> anyhow::Result<()> {
@@ -138,14 +144,14 @@ async fn memory(report: &mut Report) -> anyhow::Result<()> {
     let engine = book.engine().await?;
     // The first thousand pay for buffers and connections.
     ours::warm(&engine, &accounts.first(1_000)).await?;
-    let before = resident_bytes()?;
+    let before = settled_bytes().await?;
     ours::warm(&engine, &accounts).await?;
-    let grown = resident_bytes()?.saturating_sub(before) as f64;
+    let grown = settled_bytes().await?.saturating_sub(before) as f64;
     let each = grown / (FLAT_ACCOUNTS - 1_000) as f64;
     report.at_most("memory of a flat hot account", each, 2_048.0, "bytes");
-    let before = resident_bytes()?;
+    let before = settled_bytes().await?;
     rest(&engine, &accounts).await?;
-    let grown = resident_bytes()?.saturating_sub(before) as f64;
+    let grown = settled_bytes().await?.saturating_sub(before) as f64;
     report.at_most(
         "memory of a resting order",
         grown / RESTING_IN_ENGINE as f64,
