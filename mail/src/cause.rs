@@ -1,11 +1,21 @@
 //! Which events cause which mails. To add one: a template, and its event here.
 
-use daybook_domain::{ClientEvent, ClientId, client::KycStatus};
+use std::{fmt::Display, str::FromStr};
+
+use daybook_domain::{
+    AccountEvent, AccountId, ClientEvent, ClientId,
+    account::{
+        FundingVerdict,
+        event::{FundingCancelReason, FundingStep},
+    },
+    client::KycStatus,
+};
 use daybook_store::{Recorded, StoreError};
 
 use crate::template::Template;
 
 pub(crate) const CLIENT: &str = "client";
+pub(crate) const ACCOUNT: &str = "account";
 
 /// A mail that an event causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,20 +29,66 @@ pub(crate) struct Cause {
 pub(crate) enum Effect {
     Nothing,
     Mail(Cause),
+    /// A mail to whoever owns the account.
+    ToOwner(Template, AccountId),
     /// Nothing of this client's mails stays.
     Forget(ClientId),
 }
 
 /// What follows from an event as it stands in the book.
 pub(crate) fn effect_of(recorded: &Recorded) -> Result<Effect, StoreError> {
-    if &*recorded.aggregate_type != CLIENT {
+    match &*recorded.aggregate_type {
+        CLIENT => of_person(recorded),
+        ACCOUNT => of_account(recorded),
+        _other => Ok(Effect::Nothing),
+    }
+}
+
+fn id_of<T: FromStr<Err: Display>>(recorded: &Recorded) -> Result<T, StoreError> {
+    recorded
+        .aggregate_id
+        .parse()
+        .map_err(|error: T::Err| StoreError::Corrupt {
+            place: format!("position {}", recorded.position),
+            detail: format!("aggregate id: {error}"),
+        })
+}
+
+fn of_account(recorded: &Recorded) -> Result<Effect, StoreError> {
+    let is_deposit = recorded.event_type.starts_with("Deposit");
+    // The rest is trade, and is not even decoded.
+    if !is_deposit && !recorded.event_type.starts_with("Withdrawal") {
         return Ok(Effect::Nothing);
     }
-    let client_id = recorded.aggregate_id.parse();
-    let client_id: ClientId = client_id.map_err(|error| StoreError::Corrupt {
-        place: format!("position {}", recorded.position),
-        detail: format!("aggregate id: {error}"),
-    })?;
+    let event: AccountEvent = recorded.decode()?;
+    let template = event.funding().and_then(|(_, step)| match step {
+        FundingStep::Requested { .. } => (!is_deposit).then_some(Template::WithdrawalRequested),
+        FundingStep::Decided(verdict, _) => of_verdict(is_deposit, verdict),
+        FundingStep::Cancelled(FundingCancelReason::NegativeBalance) => {
+            Some(Template::WithdrawalEnded)
+        }
+        FundingStep::Cancelled(FundingCancelReason::Client) => None,
+    });
+    Ok(match template {
+        Some(template) => Effect::ToOwner(template, id_of(recorded)?),
+        None => Effect::Nothing,
+    })
+}
+
+/// Nothing is said of a deposit that was approved: it is news when the money has come.
+const fn of_verdict(is_deposit: bool, verdict: FundingVerdict) -> Option<Template> {
+    match (is_deposit, verdict) {
+        (true, FundingVerdict::Approve) => None,
+        (true, FundingVerdict::Complete) => Some(Template::DepositCompleted),
+        (true, FundingVerdict::Reject) => Some(Template::DepositRejected),
+        (false, FundingVerdict::Approve) => Some(Template::WithdrawalApproved),
+        (false, FundingVerdict::Complete) => Some(Template::WithdrawalCompleted),
+        (false, FundingVerdict::Reject) => Some(Template::WithdrawalRejected),
+    }
+}
+
+fn of_person(recorded: &Recorded) -> Result<Effect, StoreError> {
+    let client_id = id_of(recorded)?;
     let event: ClientEvent = recorded.decode()?;
     if matches!(event, ClientEvent::ClientErased { .. }) {
         return Ok(Effect::Forget(client_id));

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
-use daybook_domain::{Client, ClientEvent, ClientId, Timestamp};
+use daybook_domain::{
+    AccountEvent, Client, ClientEvent, ClientId, Timestamp, account::event::FundingStep,
+};
 use daybook_store::{Metadata, Recorded, Store, StoreError, StreamId, SubjectKey};
 use uuid::Uuid;
 
 use crate::{
-    cause::CLIENT,
+    cause::{ACCOUNT, CLIENT},
     link::Links,
     markup::{self, MarkupError, Values},
     rows::Due,
@@ -84,12 +86,14 @@ impl Composer {
                 cause = Some((recorded, event));
             }
         }
+        if due.template.is_about_money() {
+            let values = self.about_money(due, &client).await?;
+            return letter(due, &client, &values);
+        }
         let (recorded, event) = cause.ok_or(ComposeError::Baseless)?;
         if let Some(why) = moot(&event, &client) {
             return Ok(Composed::Nothing(why));
         }
-        let to = client.profile.as_ref().ok_or(ComposeError::Baseless)?;
-        let to = to.email.clone();
         let matter = Matter {
             template: due.template,
             recorded,
@@ -99,27 +103,61 @@ impl Composer {
             key: &key,
         };
         let values = self.values(&matter)?;
-        let rendered = markup::render(due.template.source(), &values)
-            .map_err(|error| ComposeError::Template(due.template.as_str(), error))?;
-        Ok(Composed::Letter(Box::new(Letter {
-            id: due.id,
-            client_id: due.client_id,
-            to,
-            subject: rendered.subject,
-            text: rendered.text,
-            html: rendered.html,
-        })))
+        letter(due, &client, &values)
+    }
+
+    /// What stands in every mail.
+    fn greeting(&self, client: &Client, at: Timestamp) -> Values {
+        let profile = client.profile.as_ref();
+        let first_name = profile.map_or("", |profile| &profile.first_name);
+        [
+            ("home", Some(self.app_url.clone())),
+            ("hello", Some(hello(first_name))),
+            ("when", Some(when(at))),
+        ]
+        .into()
+    }
+
+    /// Of a deposit or withdrawal: its amount, and what staff said.
+    async fn about_money(&self, due: &Due, client: &Client) -> Result<Values, ComposeError> {
+        let recorded = self.store.read_at(&[due.position]).await?;
+        let recorded = recorded.first().ok_or(ComposeError::Baseless)?;
+        let event: AccountEvent = recorded.decode()?;
+        let (request_id, step) = event.funding().ok_or(ComposeError::Baseless)?;
+        let stream = StreamId::new(ACCOUNT, &recorded.aggregate_id);
+        let mut amount = None;
+        for before in self
+            .store
+            .read_stream(&stream, 0, recorded.sequence)
+            .await?
+        {
+            let before: AccountEvent = before.decode()?;
+            if let Some((
+                id,
+                FundingStep::Requested {
+                    amount: asked,
+                    currency,
+                    ..
+                },
+            )) = before.funding()
+                && id == request_id
+            {
+                amount = Some(format!("{} {currency}", currency.round(asked)));
+            }
+        }
+        let decision = match step {
+            FundingStep::Decided(_, decision) => Some(decision),
+            FundingStep::Requested { .. } | FundingStep::Cancelled(_) => None,
+        };
+        let mut values = self.greeting(client, recorded.recorded_at);
+        values.insert("amount", amount);
+        values.insert("reason", decision.and_then(|it| it.reason.clone()));
+        values.insert("reference", decision.and_then(|it| it.reference.clone()));
+        Ok(values)
     }
 
     fn values(&self, matter: &Matter<'_>) -> Result<Values, ComposeError> {
-        let profile = matter.client.profile.as_ref();
-        let first_name = profile.map_or("", |profile| &profile.first_name);
-        let mut values: Values = [
-            ("home", Some(self.app_url.clone())),
-            ("hello", Some(hello(first_name))),
-            ("when", Some(when(matter.recorded.recorded_at))),
-        ]
-        .into();
+        let mut values = self.greeting(matter.client, matter.recorded.recorded_at);
         match matter.template {
             Template::VerifyEmail | Template::ResetPassword | Template::Invitation => {
                 let link = self.link(matter).ok_or(ComposeError::Baseless)?;
@@ -145,7 +183,14 @@ impl Composer {
             Template::AlreadyRegistered
             | Template::PasswordChanged
             | Template::SecondFactorOn
-            | Template::SecondFactorOff => {}
+            | Template::SecondFactorOff
+            | Template::DepositCompleted
+            | Template::DepositRejected
+            | Template::WithdrawalRequested
+            | Template::WithdrawalApproved
+            | Template::WithdrawalCompleted
+            | Template::WithdrawalRejected
+            | Template::WithdrawalEnded => {}
         }
         Ok(values)
     }
@@ -171,6 +216,21 @@ impl Composer {
         };
         Some(format!("{}/{page}?token={token}", self.app_url))
     }
+}
+
+/// The mail itself, to the client's address.
+fn letter(due: &Due, client: &Client, values: &Values) -> Result<Composed, ComposeError> {
+    let profile = client.profile.as_ref().ok_or(ComposeError::Baseless)?;
+    let rendered = markup::render(due.template.source(), values)
+        .map_err(|error| ComposeError::Template(due.template.as_str(), error))?;
+    Ok(Composed::Letter(Box::new(Letter {
+        id: due.id,
+        client_id: due.client_id,
+        to: profile.email.clone(),
+        subject: rendered.subject,
+        text: rendered.text,
+        html: rendered.html,
+    })))
 }
 
 fn opened(recorded: &Recorded, key: &SubjectKey) -> Result<ClientEvent, StoreError> {

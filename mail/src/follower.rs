@@ -3,8 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use daybook_domain::ClientId;
-use daybook_store::{Recorded, Store, StoreError};
+use daybook_domain::{AccountEvent, AccountId, ClientId};
+use daybook_store::{Recorded, Store, StoreError, StreamId};
 use sqlx::Connection as _;
 use tokio::{
     sync::{Notify, watch},
@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    cause::{Effect, effect_of},
+    cause::{ACCOUNT, Cause, Effect, effect_of},
     kept::KeptMails,
     rows::{self, NewMail},
 };
@@ -82,7 +82,7 @@ impl Follower {
                 _told = self.stopping.wait_for(|stop| *stop) => return Ok(()),
                 batch = subscription.next_batch(BATCH) => batch?,
             };
-            let effects = effects_of(&batch)?;
+            let effects = self.effects_of(&batch).await?;
             let to = subscription.position();
             if effects.is_empty() && to - at < STRIDE {
                 continue;
@@ -93,6 +93,46 @@ impl Follower {
                 self.wake.notify_one();
             }
         }
+    }
+
+    async fn effects_of(&self, batch: &[Recorded]) -> Result<Effects, StoreError> {
+        let mut effects = Effects::default();
+        for recorded in batch {
+            let cause = match effect_of(recorded)? {
+                Effect::Nothing => continue,
+                Effect::Mail(cause) => cause,
+                Effect::ToOwner(template, account) => Cause {
+                    template,
+                    client_id: self.owner_of(account).await?,
+                },
+                Effect::Forget(client_id) => {
+                    let others = |mail: &NewMail| mail.cause.client_id != client_id;
+                    effects.mails.retain(others);
+                    effects.forgotten.push(client_id);
+                    continue;
+                }
+            };
+            effects.mails.push(NewMail {
+                cause,
+                position: recorded.position,
+                recorded_at: recorded.recorded_at,
+            });
+        }
+        Ok(effects)
+    }
+
+    /// The account's first event says whose it is.
+    async fn owner_of(&self, account: AccountId) -> Result<ClientId, StoreError> {
+        let stream = StreamId::new(ACCOUNT, account);
+        let first = self.store.read_stream(&stream, 0, 1).await?;
+        let first = first.first().map(Recorded::decode::<AccountEvent>);
+        if let Some(AccountEvent::AccountOpened { client_id, .. }) = first.transpose()? {
+            return Ok(client_id);
+        }
+        Err(StoreError::Corrupt {
+            place: format!("account-{account}"),
+            detail: "it was never opened".to_owned(),
+        })
     }
 
     async fn write(&self, effects: &Effects, from: i64, to: i64) -> Result<(), Broken> {
@@ -130,25 +170,4 @@ impl Effects {
     fn is_empty(&self) -> bool {
         self.mails.is_empty() && self.forgotten.is_empty()
     }
-}
-
-fn effects_of(batch: &[Recorded]) -> Result<Effects, StoreError> {
-    let mut effects = Effects::default();
-    for recorded in batch {
-        match effect_of(recorded)? {
-            Effect::Nothing => {}
-            Effect::Mail(cause) => effects.mails.push(NewMail {
-                cause,
-                position: recorded.position,
-                recorded_at: recorded.recorded_at,
-            }),
-            Effect::Forget(client_id) => {
-                effects
-                    .mails
-                    .retain(|mail| mail.cause.client_id != client_id);
-                effects.forgotten.push(client_id);
-            }
-        }
-    }
-    Ok(effects)
 }

@@ -72,9 +72,47 @@ templates! {
     KycRejected = "kyc_rejected", good_for DAY;
     /// They were, too long ago.
     KycExpired = "kyc_expired", good_for DAY;
+    /// Money has come.
+    DepositCompleted = "deposit_completed", good_for DAY;
+    /// It will not.
+    DepositRejected = "deposit_rejected", good_for DAY;
+    /// Money is to go out, and is held.
+    WithdrawalRequested = "withdrawal_requested", good_for DAY;
+    /// It will be paid.
+    WithdrawalApproved = "withdrawal_approved", good_for DAY;
+    /// It has gone.
+    WithdrawalCompleted = "withdrawal_completed", good_for DAY;
+    /// It will not be paid.
+    WithdrawalRejected = "withdrawal_rejected", good_for DAY;
+    /// Nor this one: what it held was lost.
+    WithdrawalEnded = "withdrawal_ended", good_for DAY;
 }
 
 impl Template {
+    /// Whether it tells of a deposit or withdrawal.
+    pub(crate) const fn is_about_money(self) -> bool {
+        match self {
+            Self::DepositCompleted
+            | Self::DepositRejected
+            | Self::WithdrawalRequested
+            | Self::WithdrawalApproved
+            | Self::WithdrawalCompleted
+            | Self::WithdrawalRejected
+            | Self::WithdrawalEnded => true,
+            Self::VerifyEmail
+            | Self::AlreadyRegistered
+            | Self::ResetPassword
+            | Self::Invitation
+            | Self::PasswordChanged
+            | Self::NewSignIn
+            | Self::SecondFactorOn
+            | Self::SecondFactorOff
+            | Self::KycApproved
+            | Self::KycRejected
+            | Self::KycExpired => false,
+        }
+    }
+
     /// The template of this name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
@@ -100,6 +138,9 @@ mod tests {
             ("news", "device and network"),
             ("program", "Mozilla/5.0 (X11; Linux x86_64) <script>"),
             ("address", "203.0.113.7"),
+            ("amount", "120.50 USD"),
+            ("reason", "no such bank"),
+            ("reference", "SEPA-8841"),
             ("notes", "The passport's second page is not legible"),
         ]
         .map(|(name, value)| (name, Some(value.to_owned())))

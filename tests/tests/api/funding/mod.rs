@@ -1,5 +1,6 @@
 //! Deposits and withdrawals over HTTP, decided by operators from the command line.
 
+mod mails;
 mod rules;
 mod shown;
 mod steps;
