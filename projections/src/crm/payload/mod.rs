@@ -1,7 +1,7 @@
 //! What stands in `data`, by kind. Field order is the order of the text; names are the REST items'.
 //!
 //! A field whose value is personal holds the ciphertext of the book here; `body` opens it when a
-//! delivery is sent. Each type's JSON Schema is docs/webhooks/<name>.v<version>.json.
+//! delivery is sent. Each type's JSON Schema is `docs/webhooks/<name>.v<version>.json`.
 
 mod account;
 mod client;
