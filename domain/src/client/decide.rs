@@ -3,6 +3,7 @@
 use super::{
     Client, ClientCommand, ClientEvent, ClientRejection, Factor, KycDocument, KycStatus,
     Registration, RevokeReason, SignInFailure, field, kyc::DOCUMENTS_MAX, security::Familiar,
+    standing::add_note,
 };
 use crate::{AccountId, SessionId, Timestamp};
 
@@ -96,12 +97,16 @@ impl Client {
                 let reinstated = ClientEvent::ClientReinstated { by: by.clone(), at };
                 Ok(one(self.suspended.then_some(reinstated)))
             }
-            Command::ChangeTier { .. }
-            | Command::DisableTrading { .. }
-            | Command::EnableTrading { .. }
-            | Command::ChangeLimits { .. }
-            | Command::LinkExternalId { .. }
-            | Command::AddNote { .. } => self.standing.decide(command, at),
+            Command::ChangeTier { to, by } => self.standing.change_tier(to, by, at),
+            Command::DisableTrading { reason, by } => {
+                self.standing.disable(reason.as_deref(), by, at)
+            }
+            Command::EnableTrading { by } => Ok(self.standing.enable(by, at)),
+            Command::ChangeLimits { flags, limits, by } => {
+                self.standing.change_limits(*flags, **limits, by, at)
+            }
+            Command::LinkExternalId { external_id, by } => self.standing.link(external_id, by, at),
+            Command::AddNote { comment, by } => add_note(comment, by, at),
             Command::Erase { reason, by } => erase(reason, by, at),
         }
     }

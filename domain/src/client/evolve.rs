@@ -9,6 +9,10 @@ impl Client {
     ///
     /// # Panics
     /// When the event contradicts the state.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a table: one arm for each fact and nothing besides"
+    )]
     pub fn evolve(&mut self, event: &ClientEvent) {
         self.assert_follows(event);
         match event {
@@ -69,15 +73,19 @@ impl Client {
             ClientEvent::ClientSuspended { .. } => self.suspended = true,
             ClientEvent::ClientReinstated { .. } => self.suspended = false,
             ClientEvent::ClientErased { .. } => self.erased = true,
-            ClientEvent::TierChanged { .. }
-            | ClientEvent::TradingDisabled { .. }
-            | ClientEvent::TradingEnabled { .. }
-            | ClientEvent::LimitsChanged { .. }
-            | ClientEvent::ExternalIdLinked { .. }
-            | ClientEvent::NoteAdded { .. } => self.standing.evolve(event),
+            ClientEvent::TierChanged { to, .. } => self.standing.tier.clone_from(to),
+            ClientEvent::TradingDisabled { .. } => self.standing.trading_disabled = true,
+            ClientEvent::TradingEnabled { .. } => self.standing.trading_disabled = false,
+            ClientEvent::LimitsChanged { flags, limits, .. } => {
+                (self.standing.flags, self.standing.limits) = (*flags, **limits);
+            }
+            ClientEvent::ExternalIdLinked { external_id, .. } => {
+                self.standing.external_id = Some(external_id.clone());
+            }
             ClientEvent::UnusualSignIn { .. }
             | ClientEvent::SignInFailed { .. }
-            | ClientEvent::SessionsRevoked { .. } => {}
+            | ClientEvent::SessionsRevoked { .. }
+            | ClientEvent::NoteAdded { .. } => {}
         }
     }
 

@@ -7,7 +7,7 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{ClientCommand, ClientEvent, ClientRejection, field};
+use super::{ClientEvent, ClientRejection, field};
 use crate::{
     Timestamp,
     account::{Change, Controls, LEVERAGE_MAX, Limits},
@@ -167,49 +167,7 @@ impl Standing {
             && self.limits == other.limits
     }
 
-    pub(super) fn decide(&self, command: &ClientCommand, at: Timestamp) -> Decided {
-        use ClientCommand as Command;
-        match command {
-            Command::ChangeTier { to, by } => self.change_tier(to, by, at),
-            Command::DisableTrading { reason, by } => self.disable(reason.as_deref(), by, at),
-            Command::EnableTrading { by } => {
-                let enabled = ClientEvent::TradingEnabled { by: by.clone(), at };
-                let is_new = self.trading_disabled;
-                Ok(is_new.then_some(enabled).into_iter().collect())
-            }
-            Command::ChangeLimits { flags, limits, by } => {
-                self.change_limits(*flags, **limits, by, at)
-            }
-            Command::LinkExternalId { external_id, by } => self.link(external_id, by, at),
-            Command::AddNote { comment, by } => add_note(comment, by, at),
-            Command::Register(_)
-            | Command::RepeatRegistration
-            | Command::RequestVerification
-            | Command::VerifyEmail
-            | Command::ChangeDefaultAccount { .. }
-            | Command::UpdateProfile { .. }
-            | Command::RequestPasswordReset
-            | Command::Invite
-            | Command::ResetPassword { .. }
-            | Command::ChangePassword { .. }
-            | Command::SignIn { .. }
-            | Command::FailSignIn { .. }
-            | Command::RevokeSessions { .. }
-            | Command::EnableTwoFactor { .. }
-            | Command::DisableTwoFactor { .. }
-            | Command::SubmitDocument { .. }
-            | Command::ChangeKycStatus { .. }
-            | Command::Suspend { .. }
-            | Command::Reinstate { .. }
-            | Command::GrantImpersonation { .. }
-            | Command::Impersonate { .. }
-            | Command::Erase { .. } => {
-                unreachable!("invariant: only called with what is about the standing")
-            }
-        }
-    }
-
-    fn change_tier(&self, to: &str, by: &str, at: Timestamp) -> Decided {
+    pub(super) fn change_tier(&self, to: &str, by: &str, at: Timestamp) -> Decided {
         check_tier(to)?;
         if self.tier == to {
             return Ok(Vec::new());
@@ -222,7 +180,7 @@ impl Standing {
         }])
     }
 
-    fn disable(&self, reason: Option<&str>, by: &str, at: Timestamp) -> Decided {
+    pub(super) fn disable(&self, reason: Option<&str>, by: &str, at: Timestamp) -> Decided {
         if let Some(reason) = reason {
             field::check_text("reason", reason, REASON_MAX)?;
         }
@@ -236,7 +194,14 @@ impl Standing {
         }])
     }
 
-    fn change_limits(
+    pub(super) fn enable(&self, by: &str, at: Timestamp) -> Vec<ClientEvent> {
+        let by = by.to_owned();
+        let enabled = ClientEvent::TradingEnabled { by, at };
+        let is_new = self.trading_disabled;
+        is_new.then_some(enabled).into_iter().collect()
+    }
+
+    pub(super) fn change_limits(
         &self,
         flags: FlagsChange,
         limits: LimitsChange,
@@ -257,7 +222,7 @@ impl Standing {
         }])
     }
 
-    fn link(&self, external_id: &str, by: &str, at: Timestamp) -> Decided {
+    pub(super) fn link(&self, external_id: &str, by: &str, at: Timestamp) -> Decided {
         field::check_text("externalId", external_id, EXTERNAL_ID_MAX)?;
         match &self.external_id {
             Some(known) if known == external_id => Ok(Vec::new()),
@@ -267,45 +232,6 @@ impl Standing {
                 by: by.to_owned(),
                 at,
             }]),
-        }
-    }
-
-    /// Applies a fact that [`super::Client::evolve`] hands on.
-    pub(super) fn evolve(&mut self, event: &ClientEvent) {
-        match event {
-            ClientEvent::TierChanged { to, .. } => self.tier.clone_from(to),
-            ClientEvent::TradingDisabled { .. } => self.trading_disabled = true,
-            ClientEvent::TradingEnabled { .. } => self.trading_disabled = false,
-            ClientEvent::LimitsChanged { flags, limits, .. } => {
-                self.flags = *flags;
-                self.limits = **limits;
-            }
-            ClientEvent::ExternalIdLinked { external_id, .. } => {
-                self.external_id = Some(external_id.clone());
-            }
-            ClientEvent::ClientRegistered { .. }
-            | ClientEvent::RegistrationRepeated { .. }
-            | ClientEvent::VerificationRequested { .. }
-            | ClientEvent::EmailVerified { .. }
-            | ClientEvent::DefaultAccountChanged { .. }
-            | ClientEvent::ProfileUpdated { .. }
-            | ClientEvent::PasswordResetRequested { .. }
-            | ClientEvent::PasswordChanged { .. }
-            | ClientEvent::ImpersonationGranted { .. }
-            | ClientEvent::ImpersonationConsumed { .. }
-            | ClientEvent::ImpersonationRefused { .. }
-            | ClientEvent::SignedIn { .. }
-            | ClientEvent::UnusualSignIn { .. }
-            | ClientEvent::SignInFailed { .. }
-            | ClientEvent::SessionsRevoked { .. }
-            | ClientEvent::TwoFactorEnabled { .. }
-            | ClientEvent::TwoFactorDisabled { .. }
-            | ClientEvent::KycSubmitted { .. }
-            | ClientEvent::KycStatusChanged { .. }
-            | ClientEvent::ClientSuspended { .. }
-            | ClientEvent::ClientReinstated { .. }
-            | ClientEvent::NoteAdded { .. }
-            | ClientEvent::ClientErased { .. } => {}
         }
     }
 }
@@ -343,7 +269,7 @@ fn check_limits(limits: &Limits) -> Result<(), ClientRejection> {
 }
 
 /// A comment may have several lines.
-fn add_note(comment: &str, by: &str, at: Timestamp) -> Decided {
+pub(super) fn add_note(comment: &str, by: &str, at: Timestamp) -> Decided {
     if comment.trim().is_empty() {
         return Err(invalid("comment", "is empty".to_owned()));
     }
