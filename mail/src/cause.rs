@@ -54,12 +54,17 @@ fn id_of<T: FromStr<Err: Display>>(recorded: &Recorded) -> Result<T, StoreError>
         })
 }
 
+/// The rest of what happens on an account is trade, and is not even decoded.
+pub(crate) fn is_about_money(recorded: &Recorded) -> bool {
+    let name = &*recorded.event_type;
+    name.starts_with("Deposit") || name.starts_with("Withdrawal")
+}
+
 fn of_account(recorded: &Recorded) -> Result<Effect, StoreError> {
-    let is_deposit = recorded.event_type.starts_with("Deposit");
-    // The rest is trade, and is not even decoded.
-    if !is_deposit && !recorded.event_type.starts_with("Withdrawal") {
+    if !is_about_money(recorded) {
         return Ok(Effect::Nothing);
     }
+    let is_deposit = recorded.event_type.starts_with("Deposit");
     let event: AccountEvent = recorded.decode()?;
     let template = event.funding().and_then(|(_, step)| match step {
         FundingStep::Requested { .. } => (!is_deposit).then_some(Template::WithdrawalRequested),

@@ -10,7 +10,7 @@ use daybook_store::{Metadata, Recorded, Store, StoreError, StreamId, SubjectKey}
 use uuid::Uuid;
 
 use crate::{
-    cause::{ACCOUNT, CLIENT},
+    cause::{ACCOUNT, CLIENT, is_about_money},
     link::Links,
     markup::{self, MarkupError, Values},
     rows::Due,
@@ -125,12 +125,12 @@ impl Composer {
         let event: AccountEvent = recorded.decode()?;
         let (request_id, step) = event.funding().ok_or(ComposeError::Baseless)?;
         let stream = StreamId::new(ACCOUNT, &recorded.aggregate_id);
-        let mut amount = None;
-        for before in self
+        let story = self
             .store
             .read_stream(&stream, 0, recorded.sequence)
-            .await?
-        {
+            .await?;
+        let mut amount = None;
+        for before in story.iter().filter(|before| is_about_money(before)) {
             let before: AccountEvent = before.decode()?;
             if let Some((
                 id,
