@@ -62,28 +62,6 @@ impl FromRow<'_, PgRow> for Due {
     }
 }
 
-/// How far the book has been read for calls.
-pub(crate) async fn checkpoint(pool: &PgPool) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("select position from public.crm_checkpoint")
-        .fetch_one(pool)
-        .await
-}
-
-/// Moves the checkpoint. False: it is not at `from`, somebody else moved it.
-pub(crate) async fn move_checkpoint(
-    connection: &mut PgConnection,
-    from: i64,
-    to: i64,
-) -> Result<bool, sqlx::Error> {
-    let sql = "update public.crm_checkpoint set position = $2 where position = $1";
-    let moved = sqlx::query(sql)
-        .bind(from)
-        .bind(to)
-        .execute(connection)
-        .await?;
-    Ok(moved.rows_affected() == 1)
-}
-
 /// Inserts what events cause.
 pub(crate) async fn insert(
     connection: &mut PgConnection,

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use daybook_store::Store;
+use daybook_store::{Store, follow::follow};
 use secrecy::SecretString;
 use tokio::{
     sync::{Notify, watch},
@@ -54,10 +54,9 @@ impl CrmSync {
         let (stop, stopping) = watch::channel(false);
         let wake = Arc::new(Notify::new());
         let follower = Follower {
-            store: store.clone(),
             wake: Arc::clone(&wake),
-            stopping: stopping.clone(),
         };
+        let following = follow(store.clone(), follower, stopping.clone());
         let dispatcher = Dispatcher {
             worker: Arc::new(Worker {
                 store: store.clone(),
@@ -69,7 +68,7 @@ impl CrmSync {
             shut_until: None,
         };
         let mut tasks = JoinSet::new();
-        tasks.spawn(follower.run());
+        tasks.spawn(following);
         tasks.spawn(dispatcher.run());
         Ok(Self { stop, tasks })
     }

@@ -1,15 +1,14 @@
-//! Reads the book and writes down which mails its events cause, with its checkpoint in one
-//! transaction.
+//! Which mails the book's events cause.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use daybook_domain::{AccountEvent, AccountId, ClientId};
-use daybook_store::{Recorded, Store, StoreError, StreamId};
-use sqlx::Connection as _;
-use tokio::{
-    sync::{Notify, watch},
-    time::sleep,
+use daybook_store::{
+    Recorded, Store, StoreError, StreamId,
+    follow::{Follow, FollowError},
 };
+use sqlx::PgConnection;
+use tokio::sync::Notify;
 
 use crate::{
     cause::{ACCOUNT, Cause, Effect, effect_of},
@@ -17,85 +16,28 @@ use crate::{
     rows::{self, NewMail},
 };
 
-const BATCH: i64 = 1024;
-/// Events without consequence after which the checkpoint moves all the same.
-const STRIDE: i64 = 10_000;
-const RETRY_FIRST: Duration = Duration::from_millis(250);
-const RETRY_LONGEST: Duration = Duration::from_secs(10);
-
-/// The task that reads.
+/// Writes down which mails are due.
 pub(crate) struct Follower {
     pub(crate) store: Store,
     pub(crate) kept: KeptMails,
     /// Told when there is something to send.
     pub(crate) wake: Arc<Notify>,
-    pub(crate) stopping: watch::Receiver<bool>,
-}
-
-/// Why reading broke off; it is tried again from the checkpoint.
-#[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error("{0}")]
-    Book(#[from] StoreError),
-    #[error("{0}")]
-    Database(#[from] sqlx::Error),
-    #[error("deleting an erased client's mails: {0}")]
-    Kept(std::io::Error),
-    #[error("another node has moved the checkpoint")]
-    Moved,
 }
 
 /// What a batch of events leads to.
 #[derive(Default)]
-struct Effects {
+pub(crate) struct Effects {
     mails: Vec<NewMail>,
     forgotten: Vec<ClientId>,
 }
 
-impl Follower {
-    pub(crate) async fn run(mut self) {
-        let mut pause = RETRY_FIRST;
-        loop {
-            let begun = tokio::time::Instant::now();
-            let Err(broken) = self.session().await else {
-                return;
-            };
-            tracing::error!(%broken, "reading the book for mails: trying again");
-            if begun.elapsed() > RETRY_LONGEST {
-                pause = RETRY_FIRST;
-            }
-            tokio::select! {
-                _told = self.stopping.wait_for(|stop| *stop) => return,
-                () = sleep(pause) => {}
-            }
-            pause = RETRY_LONGEST.min(pause * 2);
-        }
-    }
+impl Follow for Follower {
+    type Effects = Effects;
 
-    /// Follows the book from the checkpoint on; ends well when the outbox stops.
-    async fn session(&mut self) -> Result<(), Broken> {
-        let mut at = rows::checkpoint(self.store.pool()).await?;
-        let mut subscription = self.store.subscribe(at);
-        loop {
-            let batch = tokio::select! {
-                biased;
-                _told = self.stopping.wait_for(|stop| *stop) => return Ok(()),
-                batch = subscription.next_batch(BATCH) => batch?,
-            };
-            let effects = self.effects_of(&batch).await?;
-            let to = subscription.position();
-            if effects.is_empty() && to - at < STRIDE {
-                continue;
-            }
-            self.write(&effects, at, to).await?;
-            at = to;
-            if !effects.mails.is_empty() {
-                self.wake.notify_one();
-            }
-        }
-    }
+    const CHECKPOINT: &'static str = "mail_checkpoint";
+    const PURPOSE: &'static str = "mails";
 
-    async fn effects_of(&self, batch: &[Recorded]) -> Result<Effects, StoreError> {
+    async fn effects_of(&self, batch: &[Recorded]) -> Result<Option<Effects>, StoreError> {
         let mut effects = Effects::default();
         for recorded in batch {
             let cause = match effect_of(recorded)? {
@@ -118,9 +60,32 @@ impl Follower {
                 recorded_at: recorded.recorded_at,
             });
         }
-        Ok(effects)
+        Ok((!effects.is_empty()).then_some(effects))
     }
 
+    async fn write(
+        &self,
+        connection: &mut PgConnection,
+        effects: &Effects,
+    ) -> Result<(), FollowError> {
+        if !effects.mails.is_empty() {
+            rows::insert(connection, &effects.mails).await?;
+        }
+        if !effects.forgotten.is_empty() {
+            rows::forget(connection, &effects.forgotten).await?;
+            self.forget_kept(effects.forgotten.clone()).await?;
+        }
+        Ok(())
+    }
+
+    fn committed(&self, effects: &Effects) {
+        if !effects.mails.is_empty() {
+            self.wake.notify_one();
+        }
+    }
+}
+
+impl Follower {
     /// The account's first event says whose it is.
     async fn owner_of(&self, account: AccountId) -> Result<ClientId, StoreError> {
         let stream = StreamId::new(ACCOUNT, account);
@@ -135,26 +100,8 @@ impl Follower {
         })
     }
 
-    async fn write(&self, effects: &Effects, from: i64, to: i64) -> Result<(), Broken> {
-        let mut connection = self.store.pool().acquire().await?;
-        let mut transaction = connection.begin().await?;
-        if !rows::move_checkpoint(&mut transaction, from, to).await? {
-            transaction.rollback().await?;
-            return Err(Broken::Moved);
-        }
-        if !effects.mails.is_empty() {
-            rows::insert(&mut transaction, &effects.mails).await?;
-        }
-        if !effects.forgotten.is_empty() {
-            rows::forget(&mut transaction, &effects.forgotten).await?;
-            self.forget_kept(effects.forgotten.clone()).await?;
-        }
-        transaction.commit().await?;
-        Ok(())
-    }
-
     /// Before the checkpoint has moved: whatever cannot be deleted now is tried again.
-    async fn forget_kept(&self, clients: Vec<ClientId>) -> Result<(), Broken> {
+    async fn forget_kept(&self, clients: Vec<ClientId>) -> Result<(), FollowError> {
         let kept = self.kept.clone();
         let forgotten = tokio::task::spawn_blocking(move || {
             clients
@@ -162,7 +109,9 @@ impl Follower {
                 .try_for_each(|client| kept.forget(client).map(drop))
         });
         let forgotten = forgotten.await.map_err(std::io::Error::other);
-        forgotten.and_then(|outcome| outcome).map_err(Broken::Kept)
+        let forgotten = forgotten.and_then(|outcome| outcome);
+        let failed = |error| FollowError::Beside("deleting an erased client's mails", error);
+        forgotten.map_err(failed)
     }
 }
 

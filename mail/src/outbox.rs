@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use daybook_store::Store;
+use daybook_store::{Store, follow::follow};
 use secrecy::SecretString;
 use tokio::{
     sync::{Notify, watch},
@@ -106,8 +106,8 @@ impl Outbox {
             store: store.clone(),
             kept,
             wake: Arc::clone(&wake),
-            stopping: stopping.clone(),
         };
+        let following = follow(store.clone(), follower, stopping.clone());
         let dispatcher = Dispatcher {
             pool: store.pool().clone(),
             courier: Arc::new(Courier {
@@ -121,7 +121,7 @@ impl Outbox {
             stopping,
         };
         let mut tasks = JoinSet::new();
-        tasks.spawn(follower.run());
+        tasks.spawn(following);
         tasks.spawn(dispatcher.run());
         Ok(Self { stop, tasks, post })
     }

@@ -12,6 +12,7 @@ pub mod committer;
 pub mod cqrs;
 mod erasure;
 pub mod error;
+pub mod follow;
 pub mod hash_chain;
 pub mod keys;
 pub mod leadership;
